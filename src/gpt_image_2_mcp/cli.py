@@ -1,0 +1,68 @@
+"""The command line's front door: names and helps; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any, Final
+
+import click
+
+SNIPPET: Final = {
+    "mcpServers": {
+        "gpt-image-2": {
+            "command": "gpt-image-2-mcp",
+            "env": {"OPENAI_API_KEY": "sk-..."},
+        }
+    }
+}
+COMMANDS: Final = {
+    "serve": ("serve", "Serve an MCP client on stdin and stdout (the default)."),
+    "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
+    "generate": ("make", "Make a picture from a prompt."),
+    "edit": ("make", "Edit or combine pictures."),
+    "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when it is called, so that --version and --help answer at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gpt_image_2_mcp.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.version_option(package_name="gpt-image-2-mcp", prog_name="gpt-image-2-mcp")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """MCP server for OpenAI's GPT Image models.
+
+    Without a command it serves an MCP client on stdin and stdout; on a terminal it shows this help.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty():
+        click.echo(context.get_help())
+        click.echo("\nTo use it, put this into your MCP client's configuration:\n")
+        click.echo(json.dumps(SNIPPET, indent=2))
+    else:
+        serve = cli.get_command(context, "serve")
+        context.invoke(serve)  # type: ignore[arg-type]  # `serve` is in the table
+
+
+def main(*arguments: Any) -> None:
+    """The console script."""
+    cli(*arguments, prog_name="gpt-image-2-mcp")

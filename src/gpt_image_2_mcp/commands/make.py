@@ -1,0 +1,108 @@
+"""`generate` and `edit`: the picture tools by hand, with flags from the tools' own request models."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import click
+
+from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
+from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.models import ImageResult
+from gpt_image_2_mcp.requests import (
+    Arguments,
+    EditRequest,
+    GenerateRequest,
+    parse_arguments,
+)
+from gpt_image_2_mcp.schemas import option_choices
+from gpt_image_2_mcp.server.summaries import summarize
+from gpt_image_2_mcp.service import ImageService
+
+_POSITIONAL = {"prompt": 1, "images": -1}
+Make = Callable[[ImageService, Any], Awaitable[ImageResult]]
+
+
+def _command(name: str, help_text: str, request: type[Arguments], make: Make) -> click.Command:
+    def run(*, as_json: bool, sandbox: bool, **arguments: Any) -> None:
+        given = {key: value for key, value in arguments.items() if value not in (None, ())}
+        if "images" in given:
+            given["images"] = list(given["images"])
+        try:
+            parsed = parse_arguments(request, given)
+        except InvalidRequest as error:
+            fail(error)
+        _make(lambda service: make(service, parsed), as_json=as_json, sandbox=sandbox)
+
+    return click.Command(name, callback=run, params=_parameters(request), help=help_text)
+
+
+def _parameters(request: type[Arguments]) -> list[click.Parameter]:
+    positional: list[click.Parameter] = [
+        click.Argument([field], required=True, nargs=count, metavar=field.upper())
+        for field, count in _POSITIONAL.items()
+        if field in request.model_fields
+    ]
+    return [
+        *positional,
+        *(_option(request, field) for field in request.model_fields if field not in _POSITIONAL),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the structured result."),
+        click.Option(["--sandbox"], is_flag=True, help="Draw on this machine: no key, no cost."),
+    ]
+
+
+def _option(request: type[Arguments], field: str) -> click.Option:
+    choices = option_choices(request, field)
+    return click.Option(
+        [f"--{field.replace('_', '-')}", field],
+        type=click.Choice(choices, case_sensitive=False) if choices else str,
+        help=request.model_fields[field].description,
+    )
+
+
+def _make(work: Callable[[ImageService], Awaitable[ImageResult]], *, as_json: bool, sandbox: bool) -> None:
+    async def with_progress(service: ImageService) -> ImageResult:
+        async with _progress():
+            return await work(service)
+
+    result = run_with_service(settings_or_exit(sandbox=sandbox), with_progress)
+    click.echo(result.model_dump_json(indent=2) if as_json else summarize(result))
+
+
+@asynccontextmanager
+async def _progress() -> AsyncIterator[None]:
+    """One line on stderr while a long call is under way; on a terminal it counts the seconds."""
+    live = sys.stderr.isatty()
+    started = time.monotonic()
+
+    async def tick() -> None:
+        await anyio.sleep(3)
+        while True:
+            elapsed = f"waiting for the picture: {time.monotonic() - started:.0f} s"
+            click.echo(
+                f"\r{elapsed}" if live else f"{elapsed}, high quality can take minutes", err=True, nl=not live
+            )
+            await anyio.sleep(1 if live else 3600)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        yield
+        group.cancel_scope.cancel()
+    if live and time.monotonic() - started > 3:
+        click.echo(err=True)
+
+
+generate = _command(
+    "generate", "Make a picture from PROMPT and print where it is.", GenerateRequest, ImageService.generate
+)
+edit = _command(
+    "edit",
+    "Change or combine IMAGES by PROMPT: paths, https URLs or data URLs.",
+    EditRequest,
+    ImageService.edit,
+)

@@ -1,0 +1,57 @@
+"""What commands share: settings or a clean end, and the service around one piece of work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import NoReturn, TypeVar
+
+import anyio
+import click
+
+from gpt_image_2_mcp.assembly import open_service
+from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, InputError, InvalidRequest
+from gpt_image_2_mcp.logs import configure_logging
+from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.settings import Settings, read_settings
+
+T = TypeVar("T")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def settings_or_exit(*, sandbox: bool = False) -> Settings:
+    """The settings, with logging set up by them; a wrong one ends the process with its sentence."""
+    try:
+        settings = read_settings()
+    except ConfigurationError as error:
+        fail(error)
+    configure_logging(debug=settings.debug)
+    for notice in settings.notices:
+        click.echo(notice, err=True)
+    return replace(settings, sandbox=settings.sandbox or sandbox)
+
+
+def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitable[T]]) -> T:
+    """Run `work` with an open service; an error ends the process with its sentence."""
+
+    async def run() -> T:
+        async with open_service(settings) as service:
+            return await work(service)
+
+    try:
+        return anyio.run(run)
+    except ImageServerError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def fail(error: ImageServerError) -> NoReturn:
+    """End the process: 2 for what the caller wrote, 1 for what went wrong."""
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(
+        EXIT_USAGE if isinstance(error, InvalidRequest | InputError | ConfigurationError) else EXIT_FAILED
+    )

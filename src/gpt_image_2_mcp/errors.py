@@ -1,0 +1,209 @@
+"""The one error tree.
+
+Every failure that can reach a person or a model is one of these; each outside library's errors are
+translated into it in one place (`gateways/_upstream.py`, `sources/`, `stores/`, `requests.py`) and out of it
+in one place per face (`server/tools.py`, `cli.py`).
+
+    ImageServerError                 code, message, hint, retryable
+    |-- ConfigurationError           a setting is wrong; the start stops here
+    |   `-- MissingKey               no API key: refused before anything is sent
+    |-- InvalidRequest               arguments that cannot be carried out: refused before anything is sent
+    |-- InputError                   an input image cannot be read or is not a picture the API takes
+    |-- StorageError                 a folder or file cannot be written
+    |   `-- PictureChanged           a picture we wrote is gone or is not what we wrote
+    |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
+    `-- UpstreamError                the API, or the way to it
+        |-- Unreachable              proven unsent: nothing was billed
+        |-- Rejected                 a definitive refusal: nothing was made
+        |   |-- AuthenticationFailed, AccessDenied, OrganizationNotVerified, ModelNotFound
+        |   |-- ModerationBlocked    with stage and categories
+        |   |-- QuotaExhausted       billing; never retried
+        |   |-- RateLimited          with the wait
+        |   `-- EditsRejectModel     the launch-era refusal that opens the fallback route
+        |-- OutcomeUnknown           the request left and no whole answer came back: it may have been billed
+        |   |-- UpstreamTimeout
+        |   `-- UpstreamFailure      5xx
+        `-- InvalidAnswer            an answer came that holds no picture
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImageServerError(Exception):
+    """Base of the tree.
+
+    `message` is one sentence of what happened, `hint` one of what to do next; both are safe to show to a
+    model and to a person: no key, no traceback, no prompt.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigurationError(ImageServerError):
+    code = "configuration"
+
+
+class MissingKey(ConfigurationError):
+    code = "missing_key"
+    default_hint = (
+        "Add OPENAI_API_KEY to the env block of this server in the client's configuration (or point "
+        "OPENAI_API_KEY_FILE at a file that holds the key) and restart it; GPT_IMAGE_2_SANDBOX=1 tries "
+        "everything without a key."
+    )
+
+
+class InvalidRequest(ImageServerError):
+    code = "invalid_request"
+    default_hint = "Correct the argument and call again; nothing was sent."
+
+
+class InputError(ImageServerError):
+    code = "invalid_input"
+    default_hint = (
+        "Give a PNG, JPEG or WebP as a path, file:// URL, https:// URL or data: URL; nothing was sent."
+    )
+
+
+class StorageError(ImageServerError):
+    code = "storage"
+
+
+class PictureChanged(StorageError):
+    code = "picture_changed"
+
+
+class SessionNotFound(ImageServerError):
+    code = "session_not_found"
+    default_hint = (
+        "Call list_edit_sessions for the active ones, or start_edit_session with the last picture's path."
+    )
+
+
+class UpstreamError(ImageServerError):
+    """Anything the API or the network did; `request_id` is OpenAI's, for their support."""
+
+    code = "upstream"
+
+    def __init__(self, message: str, *, hint: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.request_id = request_id
+
+
+class Unreachable(UpstreamError):
+    code = "unreachable"
+    retryable = True
+    default_hint = (
+        "Nothing was sent, so nothing was billed: check the network and OPENAI_BASE_URL, then call again."
+    )
+
+
+class Rejected(UpstreamError):
+    code = "rejected"
+    default_hint = "Nothing was made; change the named argument and call again."
+
+
+class AuthenticationFailed(Rejected):
+    code = "authentication_failed"
+    default_hint = "Check OPENAI_API_KEY in this server's configuration and restart it."
+
+
+class AccessDenied(Rejected):
+    code = "access_denied"
+    default_hint = "Check what the key's organization and project may use at platform.openai.com."
+
+
+class OrganizationNotVerified(Rejected):
+    code = "organization_not_verified"
+    default_hint = (
+        "Verify it at https://platform.openai.com/settings/organization/general; it can take 15 minutes to "
+        "take effect."
+    )
+
+
+class ModelNotFound(Rejected):
+    code = "model_not_found"
+    default_hint = "Leave `model` out for the default, or name one that the key's project may use."
+
+
+class ModerationBlocked(Rejected):
+    """`stage` is input, output or None; `categories` as the API names them."""
+
+    code = "moderation_blocked"
+    default_hint = "Reword the prompt or change the input pictures; the same request will be refused again."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: str | None = None,
+        categories: tuple[str, ...] = (),
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.stage = stage
+        self.categories = categories
+
+
+class QuotaExhausted(Rejected):
+    code = "quota_exhausted"
+    default_hint = (
+        "Add credit or raise the limit at https://platform.openai.com/settings/organization/billing; calling "
+        "again before that cannot work."
+    )
+
+
+class RateLimited(Rejected):
+    """`retry_after` is in seconds, None when the API named no wait."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, request_id: str | None = None
+    ) -> None:
+        wait = "about a minute" if retry_after is None else f"{retry_after:.0f} s"
+        super().__init__(
+            message, hint=f"Wait {wait}, then call again, or ask for fewer pictures.", request_id=request_id
+        )
+        self.retry_after = retry_after
+
+
+class EditsRejectModel(Rejected):
+    code = "edits_reject_model"
+    default_hint = (
+        "The request did not pass as a GPT Image edit; usual causes are a prompt over 32,000 characters or "
+        "an option the model does not take."
+    )
+
+
+class OutcomeUnknown(UpstreamError):
+    code = "outcome_unknown"
+    default_hint = (
+        "It may have been made and billed, so it was not sent again: check the usage page before you ask for "
+        "the same picture once more."
+    )
+
+
+class UpstreamTimeout(OutcomeUnknown):
+    code = "upstream_timeout"
+
+
+class UpstreamFailure(OutcomeUnknown):
+    code = "upstream_failure"
+
+
+class InvalidAnswer(UpstreamError):
+    code = "invalid_answer"
+    default_hint = "The call may have been billed; the raw answer was kept for recovery."

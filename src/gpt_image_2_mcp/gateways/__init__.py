@@ -1,0 +1,1 @@
+"""The ways to OpenAI: the Images API, the Responses API, and the choice between them."""

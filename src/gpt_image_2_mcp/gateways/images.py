@@ -1,0 +1,80 @@
+"""The Images API: `images/generations` and `images/edits`.
+
+What is sent equals what the official openai package sends for the same arguments; a test compares the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpt_image_2_mcp.errors import InvalidAnswer
+from gpt_image_2_mcp.gateways._bodies import read_body
+from gpt_image_2_mcp.gateways._rejections import error_in_answer
+from gpt_image_2_mcp.gateways._upstream import FilePart, Upstream
+from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, InputImage, Receipt, Usage
+from gpt_image_2_mcp.ports import Spool
+
+
+class ImagesGateway:
+    """Sends a job as one POST."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+        target = spool.body(0)
+        if job.action == "generate":
+            await self._upstream.spool("images/generations", target, json=request_body(job))
+        else:
+            fields = {name: str(value) for name, value in request_body(job).items()}
+            await self._upstream.spool("images/edits", target, data=fields, files=file_parts(job))
+        return Receipt("images", (target,))
+
+    def read(self, receipt: Receipt) -> Answer:
+        body = read_body(receipt.bodies[0])
+        document = body.document
+        if document.get("error"):
+            raise error_in_answer(document)
+        data = document.get("data")
+        entries = data if isinstance(data, list) else []
+        found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
+        pictures = tuple(picture for picture in found if picture)
+        if not pictures:
+            raise InvalidAnswer("OpenAI's answer holds no picture.")
+        missing = len(entries) - len(pictures)
+        note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
+        return Answer(pictures, read_applied(document), read_usage(document.get("usage")), note)
+
+
+def request_body(job: ImageJob) -> dict[str, Any]:
+    """Prompt and set options by the API's names, in the order in which the openai package writes them."""
+    options = job.options.model_dump(exclude_none=True)
+    return {"prompt": job.prompt, **{name: options[name] for name in sorted(options)}}
+
+
+def file_parts(job: ImageJob) -> list[FilePart]:
+    """Always the list form `image[]`, with name and MIME type: the single `image` field and nameless parts
+    are what OpenAI answered with "Value must be 'dall-e-2'" and "unsupported mimetype".
+    """
+    parts = [_part("image[]", image) for image in job.images]
+    return [*parts, _part("mask", job.mask)] if job.mask else parts
+
+
+def _part(field: str, image: InputImage) -> FilePart:
+    return field, (image.filename, image.data, image.mime_type)
+
+
+def read_applied(document: Any) -> AppliedOptions:
+    """What an answer says was applied; anything that is not text counts as unsaid."""
+    said = {name: document.get(name) for name in AppliedOptions.model_fields}
+    return AppliedOptions(**{name: value for name, value in said.items() if isinstance(value, str)})
+
+
+def read_usage(value: object) -> Usage | None:
+    """The usage of an answer; None where there is none or it has another shape."""
+    try:
+        return Usage.model_validate(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,268 @@
+"""The nouns between a request and its result: jobs, answers, files, sessions; all frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+from gpt_image_2_mcp.capabilities import Size
+from gpt_image_2_mcp.folders import slug
+from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
+
+Action = Literal["generate", "edit"]
+Route = Literal["images", "responses"]
+
+
+class Secret:
+    """A key that prints as stars; `reveal()` is called only where a request is signed."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+# Towards the API
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """A picture to send: its bytes, and what their header says."""
+
+    data: bytes = field(repr=False)
+    filename: str
+    mime_type: str
+    size: Size
+    has_alpha: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJob:
+    """One paid call: `options` hold what is set and always the model."""
+
+    action: Action
+    prompt: str = field(repr=False)
+    options: RenderOptions
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+
+    @property
+    def model(self) -> str:
+        assert self.options.model is not None  # noqa: S101 - ImageService fills it in
+        return self.options.model
+
+    @property
+    def count(self) -> int:
+        return self.options.n or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Folder and names of one call's pictures: `<kind>-<stamp>-<token>[-prefix][-turnN][-index].<format>`.
+
+    `token` is hexadecimal and longer than the six digits a name shows, so that a taken name can grow.
+    """
+
+    folder: Path
+    kind: Literal["image", "edit", "session"]
+    stamp: str
+    token: str
+    prefix: str | None = None
+    turn: int | None = None
+
+    def filename(self, format_: str, index: int, count: int, *, digits: int = 6) -> str:
+        parts = [self.kind, self.stamp, self.token[:digits]]
+        if self.prefix and (label := slug(self.prefix, 60).strip("-")):
+            parts.append(label)
+        if self.turn is not None:
+            parts.append(f"turn{self.turn}")
+        if count > 1:
+            parts.append(str(index + 1))
+        return f"{'-'.join(parts)}.{format_}"
+
+
+# Back from the API
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class InputTokens(_Result):
+    text_tokens: NonNegativeInt = 0
+    image_tokens: NonNegativeInt = 0
+
+
+class OutputTokens(_Result):
+    text_tokens: NonNegativeInt = 0
+    image_tokens: NonNegativeInt = 0
+
+
+class CachedTokens(_Result):
+    cached_text_tokens: NonNegativeInt = 0
+    cached_image_tokens: NonNegativeInt = 0
+
+
+class Usage(_Result):
+    """Tokens as the API billed them."""
+
+    input_tokens: NonNegativeInt
+    output_tokens: NonNegativeInt
+    total_tokens: NonNegativeInt
+    input_tokens_details: InputTokens | None = None
+    output_tokens_details: OutputTokens | None = Field(default=None, exclude_if=lambda value: value is None)
+    cached_tokens_details: CachedTokens | None = Field(default=None, exclude_if=lambda value: value is None)
+
+
+class AppliedOptions(_Result):
+    """What upstream or the bytes say was done; null where neither does."""
+
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """Where one picture's base64 text stands in a spooled body, in bytes; `end` is exclusive."""
+
+    body: Path
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Whole answers on disk: which route they came by and where they are."""
+
+    route: Route
+    bodies: tuple[Path, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the bodies of one job say."""
+
+    pictures: tuple[EncodedPicture, ...]
+    applied: AppliedOptions
+    usage: Usage | None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """A picture under its final name; `sha256` is of the file."""
+
+    path: Path
+    size_bytes: int
+    mime_type: str
+    size: Size
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A paid call that ended with a stored picture or more. `cost` is in micro-dollars, None if unknown."""
+
+    images: tuple[StoredImage, ...]
+    applied: AppliedOptions
+    usage: Usage | None
+    cost: int | None
+    route: Route
+    notes: tuple[str, ...] = ()
+
+
+# Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One step of a session; `number` counts from 1."""
+
+    number: int
+    prompt: str = field(repr=False)
+    image: StoredImage
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An iterative edit. `options` are those of its last turn, which the next one inherits."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+    model: str
+    options: TurnOptions
+    output_dir: Path
+    filename_prefix: str | None
+    last: Turn
+
+
+# Results, as clients see them
+
+
+class RequestedOptions(_Result):
+    size: str
+    quality: str
+    n: int
+    format: str
+
+
+class ImageFile(_Result):
+    file_path: str
+    filename: str
+    size_bytes: int
+    mime_type: str
+    width: int
+    height: int
+
+
+class ImageResult(_Result):
+    """The original server's result, key for key; keys may be added and none dropped."""
+
+    model: str
+    prompt: str
+    requested: RequestedOptions
+    applied: AppliedOptions
+    images: list[ImageFile]
+    usage: Usage | None
+    cost_usd_estimated: float | None
+    route: Route | None = Field(default=None, exclude_if=lambda value: value is None)
+    note: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    sandbox: bool = Field(default=False, exclude_if=lambda value: not value)
+
+
+class SessionImageResult(ImageResult):
+    session_id: str
+    turn: int
+
+
+class EndSessionResult(_Result):
+    ended: bool
+    session_id: str
+
+
+class SessionSummary(_Result):
+    session_id: str
+    created_at: str
+    updated_at: str
+    turns: int
+    last_prompt: str
+    last_image_path: str
+
+
+class ListSessionsResult(_Result):
+    sessions: list[SessionSummary]

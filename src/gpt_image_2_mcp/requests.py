@@ -1,0 +1,273 @@
+"""The tools' arguments: one declaration for validation, schema, API names and command-line flags."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from gpt_image_2_mcp.capabilities import (
+    MAX_INPUT_IMAGES,
+    MAX_PICTURES,
+    PROMPT_MAX_CHARS,
+    Size,
+)
+from gpt_image_2_mcp.errors import InvalidRequest
+
+# What language models really send is put right where it can mean only one thing (November 2026: strings for
+# numbers, upper case, `jpg`, one string for a list, a list as JSON text, null and "" for "not set").
+
+
+def _plain_number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number, not true or false")
+    return value.strip() if isinstance(value, str) else value
+
+
+def _word(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    return "jpeg" if word == "jpg" else word
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be text: `auto` or WIDTHxHEIGHT, such as 1536x1024")
+    text = re.sub(r"\s*[x\u00d7*]\s*", "x", value.strip().lower())
+    if text != "auto" and Size.parse(text) is None:
+        raise ValueError("must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024")
+    return text
+
+
+def _list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            return [value]
+        return parsed if isinstance(parsed, list) else [value]
+    return [value]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must say something")
+    return text
+
+
+Whole = BeforeValidator(_plain_number)
+Word = BeforeValidator(_word)
+
+
+class Arguments(BaseModel):
+    """Base of every request: frozen, unknown names refused, null and "" taken as "not set"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unset(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: value for name, value in data.items() if value is not None and value != ""}
+
+
+class TurnOptions(Arguments):
+    """What one turn of a session can set; a turn that leaves one out keeps the session's."""
+
+    size: Annotated[str, BeforeValidator(_size)] | None = Field(
+        default=None,
+        description="`auto` (default), 1024x1024, 1536x1024, 1024x1536 or any WIDTHxHEIGHT: edges multiples "
+        "of 16, longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels.",
+    )
+    quality: Annotated[Literal["auto", "low", "medium", "high", "xhigh", "max"], Word] | None = Field(
+        default=None,
+        description="low for drafts, high for small text and dense layouts; price rises steeply. xhigh and "
+        "max: gpt-image-2.5 and later. Default auto.",
+    )
+    background: Annotated[Literal["auto", "opaque", "transparent"], Word] | None = Field(
+        default=None,
+        description="transparent needs png or webp; gpt-image-2 may refuse it, gpt-image-2.5-flare does not.",
+    )
+    output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
+        default=None, description="File format. Default png."
+    )
+    output_compression: Annotated[int, Whole, Field(ge=0, le=100)] | None = Field(
+        default=None, description="For jpeg and webp: 0 smallest to 100 best (default)."
+    )
+    user: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="Hashed id of the end user, for OpenAI's abuse monitoring."
+    )
+
+
+class ModelOption(Arguments):
+    model: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="OpenAI image model id. Default gpt-image-2."
+    )
+
+
+class CountOption(Arguments):
+    n: Annotated[int, Whole, Field(ge=1, le=MAX_PICTURES)] | None = Field(
+        default=None, description="How many pictures; each one is billed. Default 1."
+    )
+
+
+class ModerationOption(Arguments):
+    moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
+        default=None, description="low filters less. Default auto."
+    )
+
+
+class RenderOptions(ModerationOption, CountOption, ModelOption, TurnOptions):
+    """Everything that goes to the API beside prompt and pictures, under the API's own names."""
+
+
+class Prompted(Arguments):
+    prompt: Annotated[str, AfterValidator(_not_blank)] = Field(
+        min_length=1,
+        max_length=PROMPT_MAX_CHARS,
+        description="What the picture should show, or what to change and what to keep; quote literal text.",
+    )
+    filename_prefix: Annotated[str, Field(max_length=60)] | None = Field(
+        default=None, description="Short label added to the file name."
+    )
+
+
+class Placed(Arguments):
+    output_dir: str | None = Field(
+        default=None,
+        description="Folder to save in, instead of the project's own; relative to the working directory.",
+    )
+
+
+class Sourced(Arguments):
+    images: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_list)] = Field(
+        min_length=1,
+        max_length=MAX_INPUT_IMAGES,
+        description="Pictures to edit or combine: file path, file://, https:// or data: URL. PNG, JPEG or "
+        "WebP, each < 50 MB. Prefer paths; never type base64 yourself.",
+    )
+    mask: str | None = Field(
+        default=None,
+        description="PNG with an alpha channel, as large as the first image; transparent pixels mark what to "
+        "change.",
+    )
+
+
+class _Picked(Arguments):
+    session_id: str = Field(
+        min_length=1, max_length=200, description="The id that start_edit_session returned."
+    )
+
+
+# pydantic collects fields from the last base to the first, so the order in the schema is read from the right.
+
+
+class GenerateRequest(Placed, RenderOptions, Prompted):
+    """Arguments of generate_image."""
+
+
+class StartSessionRequest(Placed, ModelOption, TurnOptions, Sourced, Prompted):
+    """Arguments of start_edit_session."""
+
+
+class EditRequest(CountOption, StartSessionRequest):
+    """Arguments of edit_image."""
+
+
+class ContinueSessionRequest(TurnOptions, Prompted, _Picked):
+    """Arguments of continue_edit_session."""
+
+
+class EndSessionRequest(_Picked):
+    """Arguments of end_edit_session."""
+
+
+class ListSessionsRequest(Arguments):
+    """Arguments of list_edit_sessions: none."""
+
+
+R = TypeVar("R", bound=Arguments)
+
+
+def parse_arguments(request: type[R], arguments: Mapping[str, object]) -> R:
+    """Validate a call's arguments.
+
+    Raises:
+        InvalidRequest: names each wrong argument and the rule it breaks; values are not repeated, save words
+            that are not among an option's choices.
+    """
+    try:
+        return request.model_validate(arguments)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems = list(dict.fromkeys(_problem(request, detail) for detail in details))
+        shown, rest = problems[:4], len(problems) - 4
+        text = "; ".join(shown) + (f"; and {rest} more" if rest > 0 else "")
+        raise InvalidRequest(f"{text[0].upper()}{text[1:]}.") from None
+
+
+def _problem(request: type[Arguments], detail: ErrorDetails) -> str:
+    if not detail["loc"]:
+        return "The arguments must be an object of names and values"
+    name = str(detail["loc"][0])
+    if detail["type"] == "extra_forbidden":
+        return _unknown_argument(request, name)
+    entry = f"`{name}`" if len(detail["loc"]) == 1 else f"`{name}` entry {int(detail['loc'][1]) + 1}"
+    return f"{entry} {_broken_rule(detail)}"
+
+
+def _unknown_argument(request: type[Arguments], name: str) -> str:
+    known = list(request.model_fields)
+    shown = re.sub(r"[^\w.-]", "?", name)[:40]
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    if near:
+        return f"there is no argument `{shown}` (did you mean `{near[0]}`?)"
+    return f"there is no argument `{shown}`, only {', '.join(known) or 'none at all'}"
+
+
+_RULES: Final = {
+    "missing": "is required",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "must be at most {max_length:,} characters long",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "string_unicode": "must be valid Unicode text",
+    "list_type": "must be a list",
+    "too_short": "needs at least {min_length} entry",
+    "too_long": "takes at most {max_length} entries, not {actual_length}",
+}
+
+
+def _broken_rule(detail: ErrorDetails) -> str:
+    limits = detail.get("ctx", {})
+    if detail["type"] == "value_error":
+        return str(limits["error"])
+    if detail["type"] == "literal_error":
+        return f"must be one of {_choices(limits['expected'])}, not {_quoted(detail['input'])}"
+    return _RULES.get(detail["type"], "must be a whole number").format(**limits)
+
+
+def _choices(expected: str) -> str:
+    return ", ".join(re.findall(r"'([^']*)'", expected))
+
+
+def _quoted(value: object) -> str:
+    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"

@@ -1,0 +1,75 @@
+"""JSON Schemas of arguments and results, small and portable.
+
+Input schemas are flat objects without anyOf, titles or null defaults: top-level unions brick some hosts and
+Inspector's strict mode reports the rest. Every byte of a tool list stands in the model's context.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from gpt_image_2_mcp.requests import Arguments
+
+
+class _Compact(GenerateJsonSchema):
+    """No defaults, no titles."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+
+class _Arguments(_Compact):
+    """An argument that may be null is said to be what it is when it is set."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+class _Result(_Compact):
+    """`type: [..., "null"]` for what may be null; the inside of such an object is left open."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        return {"type": [inner.get("type", "object"), "null"]}
+
+    def generate(
+        self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
+    ) -> JsonSchemaValue:
+        return cast("JsonSchemaValue", _without_names(super().generate(schema, mode)))
+
+
+def _without_names(node: Any) -> Any:
+    if isinstance(node, dict):
+        unsaid = {"title", "description"} if isinstance(node.get("title"), str) else set()
+        return {key: _without_names(value) for key, value in node.items() if key not in unsaid}
+    return [_without_names(item) for item in node] if isinstance(node, list) else node
+
+
+def input_schema(request: type[Arguments]) -> dict[str, Any]:
+    """The schema of a tool's arguments: a flat object, required ones first."""
+    schema = request.model_json_schema(schema_generator=_Arguments)
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    ordered = sorted(properties, key=lambda name: name not in required)
+    return {
+        "type": "object",
+        "properties": {name: properties[name] for name in ordered},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def output_schema(result: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a tool's structured content."""
+    return result.model_json_schema(schema_generator=_Result, mode="serialization")
+
+
+def option_choices(request: type[Arguments], name: str) -> tuple[str, ...]:
+    """The words an argument is limited to; empty when it takes any value."""
+    return tuple(cast("list[str]", input_schema(request)["properties"][name].get("enum", ())))

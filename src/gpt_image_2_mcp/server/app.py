@@ -1,0 +1,142 @@
+"""The MCP server over a service, and its life on stdio."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+import anyio
+from mcp import MCPError
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+)
+
+from gpt_image_2_mcp.errors import ImageServerError
+from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.requests import parse_arguments
+from gpt_image_2_mcp.server.delivery import deliver, deliver_error
+from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
+from gpt_image_2_mcp.service import ImageService
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = "gpt-image-2-mcp"
+INSTRUCTIONS: Final = """\
+Makes and edits pictures with OpenAI's GPT Image models. Every picture is saved to disk and shown; results \
+give its absolute path: tell it to the user.
+- New picture: generate_image. One change to existing pictures: edit_image. Several changes in a row: \
+start_edit_session, then continue_edit_session with the session_id.
+- Give image inputs as file paths or URLs; do not type base64.
+- Calls cost money and can take minutes at high quality. Use quality low for drafts. After an error that \
+says the outcome is unknown, ask the user before calling again.
+- size: auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT with edges that are multiples of 16, \
+longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels."""
+
+_CACHE_MS: Final = 3_600_000
+
+
+def create_server(service: ImageService) -> Server[Any]:
+    """The server for one service; serves the handshake era and 2026-07-28."""
+    specs = {spec.name: spec for spec in TOOLS}
+    listing = ListToolsResult(tools=[spec.listing() for spec in TOOLS])
+
+    async def list_tools(
+        _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        return listing
+
+    async def call_tool(_context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        spec = specs.get(params.name)
+        if spec is None:
+            raise MCPError(
+                INVALID_PARAMS, f"Unknown tool {clean(params.name, 80)}; there are {', '.join(specs)}."
+            )
+        return await run_tool(service, spec, params.arguments or {})
+
+    return Server(
+        NAME,
+        version=version(NAME),
+        title="GPT Image",
+        instructions=INSTRUCTIONS,
+        cache_hints={"tools/list": CacheHint(ttl_ms=_CACHE_MS, scope="public")},
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+async def run_tool(service: ImageService, spec: ToolSpec, arguments: dict[str, Any]) -> CallToolResult:
+    """One call, from arguments to what the client is sent; errors are results."""
+    try:
+        request = parse_arguments(spec.request, arguments)
+        return await deliver(await spec.run(service, request))
+    except ImageServerError as error:
+        logger.info("%s: %s (%s)", spec.name, error.message, error.code)
+        return deliver_error(error)
+    except Exception as error:  # noqa: BLE001 - the outermost door: no traceback may reach a client
+        logger.error("%s failed: %s", spec.name, _whereabouts(error))
+        return deliver_error(
+            ImageServerError(
+                f"{spec.name} failed inside the server ({type(error).__name__}).",
+                hint="A picture under way may have been billed: look into the output folder first.",
+            )
+        )
+
+
+def _whereabouts(error: BaseException) -> str:
+    """The kind of an error and the lines it came through; its text could hold a prompt."""
+    lines, trace = [], error.__traceback__
+    while trace:
+        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {' > '.join(lines[-4:])}"
+
+
+async def serve_stdio(service: ImageService) -> None:
+    """Serve one client until it closes stdin or a signal comes; calls under way are finished first.
+
+    After a signal this does not return: the thread that reads stdin cannot be interrupted, so the process is
+    ended. A second signal ends it at once.
+    """
+    server = create_server(service)
+    async with _ended_by_signals(service):
+        try:
+            async with stdio_server() as (reader, writer):
+                await server.run(reader, writer, server.create_initialization_options())
+        except* (BrokenPipeError, ConnectionResetError, anyio.BrokenResourceError):
+            logger.info("the client closed its end")
+
+
+@asynccontextmanager
+async def _ended_by_signals(service: ImageService) -> AsyncIterator[None]:
+    async def watch() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                group.start_soon(finish)
+                break
+            async for _ in signals:
+                os._exit(130)
+
+    async def finish() -> None:
+        await service.drain()
+        sys.stderr.flush()
+        os._exit(0)
+
+    async with anyio.create_task_group() as group:
+        if sys.platform != "win32":  # asyncio has no signal handlers there; Windows clients kill
+            group.start_soon(watch)
+        yield
+        group.cancel_scope.cancel()

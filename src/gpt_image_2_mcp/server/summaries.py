@@ -1,0 +1,80 @@
+"""Says a result in words: every fact of the structured content, for clients that show only the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from gpt_image_2_mcp.models import (
+    EndSessionResult,
+    ImageResult,
+    ListSessionsResult,
+    SessionImageResult,
+    Usage,
+)
+from gpt_image_2_mcp.redaction import clean
+
+
+def summarize(result: BaseModel) -> str:
+    """The text block of a tool result."""
+    match result:
+        case ImageResult():
+            return _pictures(result)
+        case EndSessionResult(ended=True):
+            return f"Ended session {clean(result.session_id, 200)}; its pictures stay on disk."
+        case EndSessionResult():
+            return f"Session {clean(result.session_id, 200)} was not active; nothing to do."
+        case ListSessionsResult():
+            return _sessions(result)
+        case _:
+            return result.model_dump_json()
+
+
+def _pictures(result: ImageResult) -> str:
+    count = len(result.images)
+    applied = result.applied.model_dump(exclude_none=True)
+    settings = ", ".join(f"{name}={clean(value, 40)}" for name, value in applied.items())
+    label = "sandbox picture" if result.sandbox else "picture"
+    lines = [
+        f"Made {count} {label}{'' if count == 1 else 's'} with {clean(result.model, 100)}.",
+        f"- Applied: {settings}",
+        f"- Saved to: {Path(result.images[0].file_path).parent}",
+        *(f"  - {i.file_path} ({_bytes(i.size_bytes)}, {i.width}x{i.height})" for i in result.images),
+    ]
+    if result.usage:
+        lines.append(f"- Tokens: {_tokens(result.usage)}")
+    if result.cost_usd_estimated is not None:
+        what = "Would have cost (sandbox, nothing was billed)" if result.sandbox else "Estimated cost"
+        lines.append(f"- {what}: ${result.cost_usd_estimated:.4f}")
+    if isinstance(result, SessionImageResult):
+        lines.append(f"- Session: {result.session_id}, turn {result.turn}")
+    if result.route:
+        lines.append("- Route: the Responses API, since the edits endpoint rejected the model")
+    if result.note:
+        lines.append(f"- Note: {clean(result.note, 1000)}")
+    if result.sandbox:
+        lines.append("- Sandbox: drawn on this machine, no model was called")
+    return "\n".join(lines)
+
+
+def _bytes(count: int) -> str:
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.2f} MiB"
+
+
+def _tokens(usage: Usage) -> str:
+    details = usage.input_tokens_details
+    split = f" (text={details.text_tokens}, image={details.image_tokens})" if details else ""
+    return f"input={usage.input_tokens}{split}, output={usage.output_tokens}, total={usage.total_tokens}"
+
+
+def _sessions(result: ListSessionsResult) -> str:
+    if not result.sessions:
+        return "No active edit sessions."
+    lines = [
+        f'{number}. {s.session_id}: {s.turns} turn(s), "{clean(s.last_prompt, 60)}" -> {s.last_image_path}'
+        for number, s in enumerate(result.sessions, start=1)
+    ]
+    return "\n".join([f"Active sessions ({len(lines)}):", *lines])

@@ -1,0 +1,120 @@
+"""The tools as values: name, texts, arguments, result, hints, and the service method behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.types import Tool, ToolAnnotations
+from pydantic import BaseModel
+
+from gpt_image_2_mcp.models import EndSessionResult, ImageResult, ListSessionsResult, SessionImageResult
+from gpt_image_2_mcp.requests import (
+    Arguments,
+    ContinueSessionRequest,
+    EditRequest,
+    EndSessionRequest,
+    GenerateRequest,
+    ListSessionsRequest,
+    StartSessionRequest,
+)
+from gpt_image_2_mcp.schemas import input_schema, output_schema
+from gpt_image_2_mcp.service import ImageService
+
+Run = Callable[[ImageService, Any], Awaitable[BaseModel]]
+
+# Paid and file-writing: neither read-only nor idempotent; nothing is ever overwritten; the API is outside.
+PAID: Final = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """One tool. `run` takes a request of the class `request` and gives a value of the class `result`."""
+
+    name: str
+    title: str
+    description: str
+    request: type[Arguments]
+    result: type[BaseModel]
+    run: Run
+    annotations: ToolAnnotations
+
+    def listing(self) -> Tool:
+        return Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=input_schema(self.request),
+            output_schema=output_schema(self.result),
+            annotations=self.annotations,
+        )
+
+
+TOOLS: Final = (
+    ToolSpec(
+        "generate_image",
+        "Generate image",
+        "Make a new picture from a text prompt with OpenAI's GPT Image model. It is saved to disk and shown. "
+        "To change a picture that exists, use edit_image; to change it step by step, start_edit_session. "
+        "Costs money: low quality $0.006, high $0.21 for 1024x1024.",
+        GenerateRequest,
+        ImageResult,
+        ImageService.generate,
+        PAID,
+    ),
+    ToolSpec(
+        "edit_image",
+        "Edit image",
+        "Change one picture or combine up to 16 reference pictures by a text prompt, once; a mask limits the "
+        "change to a region of the first. The result is a new file; inputs stay as they are. Costs money.",
+        EditRequest,
+        ImageResult,
+        ImageService.edit,
+        PAID,
+    ),
+    ToolSpec(
+        "start_edit_session",
+        "Start edit session",
+        "First turn of a step-by-step edit: like edit_image, and returns a session_id for "
+        "continue_edit_session, whose turns each work on the last result. Costs money.",
+        StartSessionRequest,
+        SessionImageResult,
+        ImageService.start_session,
+        PAID,
+    ),
+    ToolSpec(
+        "continue_edit_session",
+        "Continue edit session",
+        "Next turn of an edit session: changes its last picture. Say what to change and what to keep. "
+        "Options left out stay as the session has them. Costs money.",
+        ContinueSessionRequest,
+        SessionImageResult,
+        ImageService.continue_session,
+        PAID,
+    ),
+    ToolSpec(
+        "end_edit_session",
+        "End edit session",
+        "Forget an edit session; its pictures stay on disk. Free.",
+        EndSessionRequest,
+        EndSessionResult,
+        ImageService.end_session,
+        ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
+        ),
+    ),
+    ToolSpec(
+        "list_edit_sessions",
+        "List edit sessions",
+        "The active edit sessions with their last picture and prompt, the latest first. Free.",
+        ListSessionsRequest,
+        ListSessionsResult,
+        ImageService.list_sessions,
+        ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        ),
+    ),
+)

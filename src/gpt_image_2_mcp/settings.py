@@ -1,0 +1,224 @@
+"""The environment, read once into a frozen value; the table below is also the documentation."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from gpt_image_2_mcp.capabilities import DEFAULT_MODEL
+from gpt_image_2_mcp.errors import ConfigurationError
+from gpt_image_2_mcp.models import Secret
+
+DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
+# A small model of the current family: the gpt-4.1 and gpt-4o hosts are shut down on 2027-01-14.
+DEFAULT_RESPONSES_MODEL: Final = "gpt-5.4-mini"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable: what it is for, the default as people read it, and an example for `.env.example`."""
+
+    name: str
+    help: str
+    default: str = ""
+    example: str = ""
+
+
+TABLE: Final = (
+    Setting("OPENAI_API_KEY", "The OpenAI API key.", "none: tools are listed, calls refused", "sk-..."),
+    Setting("OPENAI_API_KEY_FILE", "A file that holds the key, for secrets mounted as files."),
+    Setting("OPENAI_BASE_URL", "Another API address; https, or http on this machine.", DEFAULT_BASE_URL),
+    Setting("OPENAI_ORG_ID", "Sent as the OpenAI-Organization header."),
+    Setting("OPENAI_PROJECT_ID", "Sent as the OpenAI-Project header."),
+    Setting("GPT_IMAGE_2_MODEL", "The model of calls that name none.", DEFAULT_MODEL),
+    Setting(
+        "GPT_IMAGE_2_OUTPUT_DIR",
+        "Where pictures go; a relative path counts from the working directory.",
+        "~/.config/gpt-image-2-mcp/output/<project>-<hash>",
+    ),
+    Setting(
+        "GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR", "1 lets calls write into system and credential folders.", "0"
+    ),
+    Setting(
+        "GPT_IMAGE_2_STATE_DIR",
+        "Where sessions and unfinished answers are kept; a local disk.",
+        "the platform's state folder",
+    ),
+    Setting("GPT_IMAGE_2_SESSION_STORE", "sqlite outlives a restart; memory does not.", "sqlite"),
+    Setting("GPT_IMAGE_2_SESSION_MAX", "How many sessions are kept; 0 for no cap.", "20"),
+    Setting(
+        "GPT_IMAGE_2_SESSION_TTL_MS", "Idle milliseconds after which a session goes; 0 for never.", "3600000"
+    ),
+    Setting("GPT_IMAGE_2_SANDBOX", "1 draws sandbox pictures on this machine: no key, no cost.", "0"),
+    Setting("GPT_IMAGE_2_MCP_DEBUG", "1 logs more to stderr.", "0"),
+    Setting("OPENAI_FORCE_RESPONSES_EDITS", "1 sends every edit by the Responses API.", "0"),
+    Setting(
+        "OPENAI_RESPONSES_EDIT_MODEL",
+        "The model that hosts edits on the Responses route.",
+        DEFAULT_RESPONSES_MODEL,
+    ),
+)
+_IGNORED: Final = {
+    "OPENAI_USE_DIRECT_EDITS": "OPENAI_USE_DIRECT_EDITS is ignored: edits go by the edits endpoint anyway."
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked. Folders are absolute; `session_max` and `session_ttl` are None for no limit."""
+
+    api_key: Secret | None
+    base_url: str
+    organization: str | None
+    project: str | None
+    model: str
+    output_dir: Path | None
+    allow_unsafe_output_dir: bool
+    config_home: Path
+    state_dir: Path
+    working_dir: Path
+    session_store: Literal["sqlite", "memory"]
+    session_max: int | None
+    session_ttl: timedelta | None
+    sandbox: bool
+    debug: bool
+    force_responses_edits: bool
+    responses_model: str
+    notices: tuple[str, ...] = ()
+
+
+def read_settings(environ: MutableMapping[str, str] | None = None) -> Settings:
+    """Read the settings and take the key out of the environment, so that no child process inherits it.
+
+    Raises:
+        ConfigurationError: a value is wrong; the sentence names the variable.
+    """
+    environ = os.environ if environ is None else environ
+    settings = _settings(environ)
+    environ.pop("OPENAI_API_KEY", None)
+    return settings
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a server it starts, with `changes` and without any OpenAI setting."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    return {**kept, **changes}
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    read = _Reader(environ)
+    working_dir = _working_dir()
+    output_dir = read.text("GPT_IMAGE_2_OUTPUT_DIR")
+    state_dir = read.text("GPT_IMAGE_2_STATE_DIR")
+    ttl = read.whole("GPT_IMAGE_2_SESSION_TTL_MS", 3_600_000)
+    return Settings(
+        api_key=_key(read),
+        base_url=_base_url(read.text("OPENAI_BASE_URL")),
+        organization=read.text("OPENAI_ORG_ID"),
+        project=read.text("OPENAI_PROJECT_ID"),
+        model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
+        output_dir=working_dir / Path(output_dir).expanduser() if output_dir else None,
+        allow_unsafe_output_dir=read.flag("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR"),
+        config_home=_config_home(read),
+        state_dir=working_dir / Path(state_dir).expanduser() if state_dir else _platform_state_dir(),
+        working_dir=working_dir,
+        session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
+        session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
+        session_ttl=timedelta(milliseconds=ttl) if ttl else None,
+        sandbox=read.flag("GPT_IMAGE_2_SANDBOX"),
+        debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
+        force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
+        responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
+        notices=tuple(notice for name, notice in _IGNORED.items() if read.text(name)),
+    )
+
+
+class _Reader:
+    """Typed reads. Empty and unexpanded `${...}` values, which some clients pass on, count as unset."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        value = self._environ.get(name, "").strip()
+        return None if not value or value.startswith("${") else value
+
+    def flag(self, name: str) -> bool:
+        value = (self.text(name) or "0").lower()
+        if value not in ("0", "1", "true", "false", "yes", "no", "on", "off"):
+            raise _wrong(name, "must be 1 or 0")
+        return value in ("1", "true", "yes", "on")
+
+    def whole(self, name: str, default: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdecimal() and len(value) <= 15):
+            raise _wrong(name, "must be a whole number, 0 or more")
+        return int(value)
+
+    def word(self, name: str, *words: Any) -> Any:
+        value = (self.text(name) or words[0]).lower()
+        if value not in words:
+            raise _wrong(name, f"must be {' or '.join(words)}")
+        return value
+
+
+def _wrong(name: str, rule: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} {rule}.", hint="Correct it in the client's configuration and restart.")
+
+
+def _key(read: _Reader) -> Secret | None:
+    key = read.text("OPENAI_API_KEY")
+    path = read.text("OPENAI_API_KEY_FILE")
+    if key is None and path is not None:
+        try:
+            key = Path(path).expanduser().read_text("utf-8").strip()
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            raise _wrong("OPENAI_API_KEY_FILE", f"names a file that cannot be read ({reason})") from None
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise _wrong("OPENAI_API_KEY", "has characters that no key has")
+    return Secret(key) if key else None
+
+
+def _base_url(url: str | None) -> str:
+    if url is None:
+        return DEFAULT_BASE_URL
+    try:
+        parts = urlsplit(url)
+        host, loopback = parts.hostname, parts.hostname in ("localhost", "127.0.0.1", "::1")
+    except ValueError:
+        raise _wrong("OPENAI_BASE_URL", "is not a URL") from None
+    if not host or parts.scheme not in ("https", "http"):
+        raise _wrong("OPENAI_BASE_URL", "must be an https URL such as https://api.openai.com/v1")
+    if parts.scheme == "http" and not loopback:
+        raise _wrong("OPENAI_BASE_URL", "must be https, or the key would travel in the clear")
+    if parts.username or parts.password:
+        raise _wrong("OPENAI_BASE_URL", "must not hold a user name or password")
+    return url.rstrip("/")
+
+
+def _working_dir() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # the folder the client started us in is gone
+        return Path.home()
+
+
+def _config_home(read: _Reader) -> Path:
+    if sys.platform == "win32":
+        return Path(read.text("APPDATA") or Path.home() / "AppData" / "Roaming")
+    return Path(read.text("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _platform_state_dir() -> Path:
+    import platformdirs
+
+    return platformdirs.user_state_path("gpt-image-2-mcp", appauthor=False)

@@ -1,0 +1,1 @@
+"""Input images from wherever they are: path, file URL, https URL, data URL."""

@@ -1,0 +1,82 @@
+"""Reads an input image by the kind of its source and checks its bytes before anything is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from anyio.to_thread import run_sync
+
+from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
+from gpt_image_2_mcp.errors import InputError, PictureChanged
+from gpt_image_2_mcp.image_headers import read_header
+from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.sources.data_urls import decode_data_url
+from gpt_image_2_mcp.sources.https import HttpsFetcher
+from gpt_image_2_mcp.sources.local import path_of_file_url, read_local
+
+INPUT_FORMATS: Final = ("png", "jpeg", "webp")
+
+
+class Sources:
+    """Loader of input images; relative paths count from `working_dir`."""
+
+    def __init__(self, working_dir: Path, fetcher: HttpsFetcher) -> None:
+        self._working_dir = working_dir
+        self._fetcher = fetcher
+
+    async def load(self, source: str) -> InputImage:
+        return check_picture(await self._read(source), name_of(source))
+
+    async def load_stored(self, image: StoredImage) -> InputImage:
+        hint = "Put it back, or call start_edit_session with the picture to go on from."
+        try:
+            data = await run_sync(read_local, image.path)
+        except InputError:
+            raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
+        return check_picture(data, str(image.path))
+
+    async def _read(self, source: str) -> bytes:
+        scheme = source[:8].lower()
+        if scheme.startswith("data:"):
+            return decode_data_url(source)
+        if scheme.startswith("https:"):
+            return await self._fetcher.fetch(source)
+        if scheme.startswith("file:"):
+            return await run_sync(read_local, path_of_file_url(source))
+        if re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE):
+            raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
+        return await run_sync(_read_path, self._working_dir, source)
+
+
+def _read_path(working_dir: Path, source: str) -> bytes:
+    try:
+        path = Path(source).expanduser()
+    except RuntimeError:  # "~name" of a user there is not
+        path = Path(source)
+    return read_local(working_dir / path)
+
+
+def name_of(source: str) -> str:
+    """A source as errors name it: data URLs by their kind alone, the rest shortened."""
+    return "The data: URL" if source[:5].lower() == "data:" else clean(source, 200)
+
+
+def check_picture(data: bytes, name: str) -> InputImage:
+    """Make sure that `data` is a picture the API takes.
+
+    Raises:
+        InputError: it is too large or not PNG, JPEG or WebP by its bytes.
+    """
+    if len(data) > MAX_INPUT_BYTES:
+        raise InputError(f"{name} is larger than 50 MB.", hint="Give a smaller picture; nothing was sent.")
+    header = read_header(data)
+    if header is None or header.format not in INPUT_FORMATS:
+        raise InputError(f"{name} is not a PNG, JPEG or WebP picture.")
+    extension = header.format
+    return InputImage(data, f"image.{extension}", header.mime_type, header.size, header.has_alpha)

@@ -1,0 +1,1 @@
+"""Backends: picture files, and edit sessions in memory or SQLite."""

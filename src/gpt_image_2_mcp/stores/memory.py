@@ -1,0 +1,77 @@
+"""Edit sessions in memory: the original server's behaviour, gone with the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from gpt_image_2_mcp.errors import SessionNotFound
+from gpt_image_2_mcp.models import Session, Turn
+from gpt_image_2_mcp.ports import Clock
+from gpt_image_2_mcp.requests import TurnOptions
+
+
+class MemorySessionStore:
+    """`cap` sessions at most (None: any number), kept for `idle` after the last turn (None: ever)."""
+
+    def __init__(self, clock: Clock, *, cap: int | None = None, idle: timedelta | None = None) -> None:
+        self._clock, self._cap, self._idle = clock, cap, idle
+        self._sessions: dict[str, Session] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def add(self, session: Session) -> None:
+        self._sweep()
+        self._sessions[session.id] = session
+        self._locks[session.id] = asyncio.Lock()
+        idle = [s.id for s in self._latest_last() if s.id != session.id and not self._locks[s.id].locked()]
+        excess = len(self._sessions) - self._cap if self._cap else 0
+        for session_id in idle[: max(excess, 0)]:
+            self._forget(session_id)
+
+    @asynccontextmanager
+    async def turn(self, session_id: str) -> AsyncIterator[Session]:
+        self._find(session_id)
+        async with self._locks[session_id]:
+            yield self._find(session_id)
+
+    async def append(self, session_id: str, turn: Turn, options: TurnOptions) -> Session:
+        session = replace(self._find(session_id), last=turn, updated_at=turn.made_at, options=options)
+        self._sessions[session_id] = session
+        return session
+
+    async def end(self, session_id: str) -> bool:
+        self._sweep()
+        return self._forget(session_id)
+
+    async def active(self) -> tuple[Session, ...]:
+        self._sweep()
+        return tuple(reversed(self._latest_last()))
+
+    async def close(self) -> None:
+        self._sessions.clear()
+        self._locks.clear()
+
+    def _find(self, session_id: str) -> Session:
+        self._sweep()
+        try:
+            return self._sessions[session_id]
+        except KeyError:
+            raise SessionNotFound("There is no active edit session with that id.") from None
+
+    def _latest_last(self) -> list[Session]:
+        return sorted(self._sessions.values(), key=lambda s: s.updated_at)
+
+    def _forget(self, session_id: str) -> bool:
+        self._locks.pop(session_id, None)
+        return self._sessions.pop(session_id, None) is not None
+
+    def _sweep(self) -> None:
+        if self._idle is None:
+            return
+        expired = [s.id for s in self._sessions.values() if self._clock() - s.updated_at > self._idle]
+        for session_id in expired:
+            if not self._locks[session_id].locked():
+                self._forget(session_id)

@@ -1,0 +1,56 @@
+"""Stand-ins for OpenAI: a recorder in front of canned answers or of the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
+from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.sandbox import create_app
+
+CANARY = "sk-proj-CANARY0123456789abcdefghijklmnop"
+
+
+@dataclass
+class Recorder(httpx2.AsyncBaseTransport):
+    """Keeps every request, body included, and passes it on."""
+
+    answer: httpx2.AsyncBaseTransport
+    requests: list[httpx2.Request] = field(default_factory=list)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        self.requests.append(request)
+        return await self.answer.handle_async_request(request)
+
+    @property
+    def posts(self) -> list[str]:
+        return [r.url.path for r in self.requests if r.method == "POST"]
+
+
+def canned(
+    status: int = 200, body: Any = None, headers: dict[str, str] | None = None, raw: bytes | None = None
+) -> Recorder:
+    """The same answer to every request."""
+    content = raw if raw is not None else json.dumps(body).encode()
+    return scripted(lambda _request: httpx2.Response(status, content=content, headers=headers))
+
+
+def scripted(handler: Callable[[httpx2.Request], httpx2.Response]) -> Recorder:
+    """Answers made by `handler`, which may raise httpx2 errors."""
+    return Recorder(httpx2.MockTransport(handler))
+
+
+def sandboxed(**options: Any) -> Recorder:
+    """The sandbox behind a recorder."""
+    return Recorder(httpx2.ASGITransport(create_app(**options)))
+
+
+def upstream(recorder: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts()) -> Upstream:
+    """An upstream that talks to `recorder` with the canary key."""
+    return Upstream(Account("https://api.openai.com/v1", Secret(CANARY)), lambda: recorder, timeouts)
