@@ -48,7 +48,8 @@ class ImageServerError(Exception):
         self.hint = self.default_hint if hint is None else hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        end = "" if self.message.endswith((".", "!", "?")) else "."
+        return f"{self.message}{end} {self.hint}".strip()
 
 
 class ConfigurationError(ImageServerError):

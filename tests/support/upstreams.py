@@ -38,7 +38,12 @@ def canned(
 ) -> Recorder:
     """The same answer to every request."""
     content = raw if raw is not None else json.dumps(body).encode()
-    return scripted(lambda _request: httpx2.Response(status, content=content, headers=headers))
+    return scripted(lambda _request: streamed(status, content, headers))
+
+
+def streamed(status: int, content: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
+    """A response whose body is still to come, as from a socket."""
+    return httpx2.Response(status, stream=httpx2.ByteStream(content), headers=headers)
 
 
 def scripted(handler: Callable[[httpx2.Request], httpx2.Response]) -> Recorder:

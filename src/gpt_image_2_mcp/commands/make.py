@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import click
 
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
@@ -24,7 +24,7 @@ from gpt_image_2_mcp.schemas import option_choices
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService
 
-_POSITIONAL = {"prompt": 1, "images": -1}
+_POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
 Make = Callable[[ImageService, Any], Awaitable[ImageResult]]
 
 
@@ -44,8 +44,8 @@ def _command(name: str, help_text: str, request: type[Arguments], make: Make) ->
 
 def _parameters(request: type[Arguments]) -> list[click.Parameter]:
     positional: list[click.Parameter] = [
-        click.Argument([field], required=True, nargs=count, metavar=field.upper())
-        for field, count in _POSITIONAL.items()
+        click.Argument([field], required=True, nargs=count, metavar=metavar)
+        for field, (count, metavar) in _POSITIONAL.items()
         if field in request.model_fields
     ]
     return [
@@ -81,20 +81,21 @@ async def _progress() -> AsyncIterator[None]:
     started = time.monotonic()
 
     async def tick() -> None:
-        await anyio.sleep(3)
+        await asyncio.sleep(3)
         while True:
-            elapsed = f"waiting for the picture: {time.monotonic() - started:.0f} s"
+            line = f"waiting for the picture: {time.monotonic() - started:.0f} s"
             click.echo(
-                f"\r{elapsed}" if live else f"{elapsed}, high quality can take minutes", err=True, nl=not live
+                f"\r{line}" if live else f"{line}; high quality can take minutes", err=True, nl=not live
             )
-            await anyio.sleep(1 if live else 3600)
+            await asyncio.sleep(1 if live else 60)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(tick)
+    ticker = asyncio.create_task(tick())
+    try:
         yield
-        group.cancel_scope.cancel()
-    if live and time.monotonic() - started > 3:
-        click.echo(err=True)
+    finally:
+        ticker.cancel()
+        if live and time.monotonic() - started > 3:
+            click.echo(err=True)
 
 
 generate = _command(
@@ -102,7 +103,7 @@ generate = _command(
 )
 edit = _command(
     "edit",
-    "Change or combine IMAGES by PROMPT: paths, https URLs or data URLs.",
+    "Change or combine IMAGEs by PROMPT: paths, https URLs or data URLs.",
     EditRequest,
     ImageService.edit,
 )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 from mcp import MCPError
@@ -106,18 +106,26 @@ def _whereabouts(error: BaseException) -> str:
 
 
 async def serve_stdio(service: ImageService) -> None:
-    """Serve one client until it closes stdin or a signal comes; calls under way are finished first.
+    """Serve one client until it closes a pipe or a signal comes; calls under way are finished first.
 
-    After a signal this does not return: the thread that reads stdin cannot be interrupted, so the process is
-    ended. A second signal ends it at once.
+    Returns only when stdin was closed. In the other cases the thread that reads stdin cannot be interrupted,
+    so the process is ended from here. A second signal ends it at once.
     """
     server = create_server(service)
-    async with _ended_by_signals(service):
+    async with _ended_by_signals(service), stdio_server() as (reader, writer):
         try:
-            async with stdio_server() as (reader, writer):
-                await server.run(reader, writer, server.create_initialization_options())
-        except* (BrokenPipeError, ConnectionResetError, anyio.BrokenResourceError):
-            logger.info("the client closed its end")
+            await server.run(reader, writer, server.create_initialization_options())
+        except anyio.get_cancelled_exc_class():
+            # stdout broke, which cancels everything beside the reading of stdin.
+            logger.info("the client no longer reads")
+            await _finish(service)
+
+
+async def _finish(service: ImageService) -> NoReturn:
+    with anyio.CancelScope(shield=True):
+        await service.drain()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @asynccontextmanager
@@ -125,18 +133,13 @@ async def _ended_by_signals(service: ImageService) -> AsyncIterator[None]:
     async def watch() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
-                group.start_soon(finish)
+                group.start_soon(_finish, service)
                 break
             async for _ in signals:
                 os._exit(130)
 
-    async def finish() -> None:
-        await service.drain()
-        sys.stderr.flush()
-        os._exit(0)
-
     async with anyio.create_task_group() as group:
-        if sys.platform != "win32":  # asyncio has no signal handlers there; Windows clients kill
+        if sys.platform != "win32":  # asyncio has no signal handlers there
             group.start_soon(watch)
         yield
         group.cancel_scope.cancel()

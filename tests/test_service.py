@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpt_image_2_mcp.errors import (
+    InputError,
+    InvalidRequest,
+    PictureChanged,
+    SessionNotFound,
+    StorageError,
+)
+from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, SessionImageResult
+from gpt_image_2_mcp.ports import Gateway, Spool
+from gpt_image_2_mcp.requests import (
+    Arguments,
+    ContinueSessionRequest,
+    EditRequest,
+    EndSessionRequest,
+    GenerateRequest,
+    ListSessionsRequest,
+    StartSessionRequest,
+    parse_arguments,
+)
+from gpt_image_2_mcp.sandbox import Faults
+from gpt_image_2_mcp.service import ImageService
+from tests.support.pictures import mask, opened, picture
+from tests.support.services import Bench
+from tests.support.upstreams import sandboxed
+
+pytestmark = pytest.mark.anyio
+SMALL = "1024x640"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "sketch.png").write_bytes(picture())
+    return Bench(tmp_path)
+
+
+async def start(service: ImageService, **arguments: Any) -> SessionImageResult:
+    given = {"prompt": "A lighthouse", "images": ["sketch.png"], "size": SMALL, "quality": "low"} | arguments
+    return await service.start_session(StartSessionRequest.model_validate(given))
+
+
+async def go_on(service: ImageService, session_id: str, **arguments: Any) -> SessionImageResult:
+    given = {"prompt": "More orange", "session_id": session_id} | arguments
+    return await service.continue_session(ContinueSessionRequest.model_validate(given))
+
+
+@dataclass
+class Held:
+    """A gateway that waits at the door until it is let go, and counts who came."""
+
+    inner: Gateway
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    jobs: list[ImageJob] = field(default_factory=list)
+
+    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+        self.jobs.append(job)
+        self.arrived.set()
+        await self.go.wait()
+        return await self.inner.send(job, spool)
+
+    def read(self, receipt: Receipt) -> Answer:
+        return self.inner.read(receipt)
+
+
+def hold(bench: Bench) -> list[Held]:
+    """Put a held door before the bench's gateway; the list has it once the service is made."""
+    doors: list[Held] = []
+
+    def wrap(inner: Gateway) -> Gateway:
+        doors.append(Held(inner))
+        return doors[0]
+
+    bench.gateway = wrap
+    return doors
+
+
+async def test_a_generated_picture_is_saved_and_reported_as_it_is(bench: Bench) -> None:
+    request = GenerateRequest(prompt="A red fox", size=SMALL, quality="low", filename_prefix="hero banner")
+    result = await bench.service().generate(request)
+    (image,) = result.images
+    assert re.fullmatch(r"image-2026112\d-\d{6}-[0-9a-f]{6}-hero-banner\.png", image.filename)
+    data = Path(image.file_path).read_bytes()
+    assert opened(data).size == (1024, 640) == (image.width, image.height)
+    assert (image.size_bytes, image.mime_type) == (len(data), "image/png")
+    assert result.requested.model_dump() == {"size": SMALL, "quality": "low", "n": 1, "format": "png"}
+    assert result.applied.model_dump() == {
+        "size": SMALL,
+        "quality": "low",
+        "background": "opaque",
+        "output_format": "png",
+    }
+    assert result.usage is not None
+    text, made = result.usage.input_tokens, result.usage.output_tokens
+    assert made == 107
+    assert result.cost_usd_estimated == round((text * 5 + made * 30) / 1e6, 6)
+    assert bench.recorder.posts == ["/v1/images/generations"]
+
+
+async def test_what_was_not_asked_for_is_not_sent_and_reported_as_the_apis_default(bench: Bench) -> None:
+    result = await bench.service().generate(GenerateRequest(prompt="A red fox"))
+    assert bench.recorder.requests[0].content == b'{"prompt":"A red fox","model":"gpt-image-2"}'
+    assert result.requested.model_dump() == {"size": "auto", "quality": "auto", "n": 1, "format": "png"}
+    assert result.applied.size == "1024x1024"
+
+
+async def test_several_pictures_share_a_name_and_count_up(bench: Bench) -> None:
+    result = await bench.service().generate(GenerateRequest(prompt="x", n=3, size=SMALL, quality="low"))
+    names = [image.filename for image in result.images]
+    stem = names[0].removesuffix("-1.png")
+    assert names == [f"{stem}-1.png", f"{stem}-2.png", f"{stem}-3.png"]
+    assert len({Path(i.file_path).read_bytes() for i in result.images}) == 3
+
+
+async def test_the_extension_follows_the_bytes(bench: Bench) -> None:
+    for format_ in ("jpeg", "webp"):
+        request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "output_format": format_})
+        result = await bench.service().generate(request)
+        assert result.images[0].filename.endswith(f".{format_}")
+        assert result.applied.output_format == format_
+
+
+async def test_a_call_may_name_its_folder(bench: Bench) -> None:
+    result = await bench.service().generate(GenerateRequest(prompt="x", size=SMALL, output_dir="elsewhere"))
+    assert Path(result.images[0].file_path).parent == bench.folder / "elsewhere"
+
+
+async def test_an_edit_sends_every_image_and_the_mask(bench: Bench) -> None:
+    (bench.folder / "mask.png").write_bytes(mask())
+    (bench.folder / "Gran at home.jpg").write_bytes(picture(format_="JPEG"))
+    request = EditRequest(
+        prompt="Add snow", images=["sketch.png", "Gran at home.jpg"], mask="mask.png", size=SMALL
+    )
+    result = await bench.service().edit(request)
+    assert result.images[0].filename.startswith("edit-")
+    sent = bench.recorder.requests[0].content
+    assert sent.count(b'name="image[]"') == 2
+    assert b'filename="image-2.jpeg"' in sent
+    assert b'name="mask"; filename="mask.png"' in sent
+    assert b"Gran" not in sent
+
+
+@pytest.mark.parametrize(
+    ("request_class", "arguments", "said"),
+    [
+        (GenerateRequest, {"size": "1000x1000"}, "multiples of 16"),
+        (GenerateRequest, {"quality": "max"}, "not offered by gpt-image-2"),
+        (GenerateRequest, {"background": "transparent", "output_format": "jpeg"}, "cannot be saved as jpeg"),
+        (GenerateRequest, {"output_compression": 50}, "does not apply to png"),
+        (GenerateRequest, {"model": "dall-e-3"}, "shut dall-e-3 down on 2026-05-12"),
+        (EditRequest, {"images": ["missing.png"]}, "cannot be read"),
+        (EditRequest, {"images": ["notes.txt"]}, "not a PNG, JPEG or WebP"),
+        (EditRequest, {"images": ["sketch.png"], "mask": "sketch.png"}, "alpha channel"),
+        (EditRequest, {"images": ["sketch.png"], "mask": "wide.png"}, "is 128x48 while the first image is"),
+    ],
+)
+async def test_what_cannot_work_is_refused_before_anything_is_sent(
+    bench: Bench, request_class: type[Arguments], arguments: dict[str, Any], said: str
+) -> None:
+    (bench.folder / "notes.txt").write_text("not a picture")
+    (bench.folder / "wide.png").write_bytes(mask(128, 48))
+    request = parse_arguments(request_class, {"prompt": "x", **arguments})
+    service = bench.service()
+    with pytest.raises((InvalidRequest, InputError), match=said) as caught:
+        await (service.generate(request) if isinstance(request, GenerateRequest) else service.edit(request))  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert bench.recorder.requests == []
+    assert not bench.pictures.exists()
+
+
+async def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_sent(bench: Bench) -> None:
+    bench.pictures.write_text("a file is in the way")
+    with pytest.raises(StorageError, match="cannot be written"):
+        await bench.service().generate(GenerateRequest(prompt="x"))
+    assert bench.recorder.requests == []
+
+
+async def test_a_session_goes_on_from_its_last_picture_under_the_documented_names(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    second = await go_on(service, first.session_id, prompt="Make the sky more orange")
+    third = await go_on(service, first.session_id, prompt="Add a small boat")
+    assert [r.turn for r in (first, second, third)] == [1, 2, 3]
+    assert re.fullmatch(r"edit-\d{10}-[0-9a-f]{8}", first.session_id)
+    for result in (first, second, third):
+        assert re.fullmatch(
+            rf"session-\d{{8}}-\d{{6}}-[0-9a-f]{{6}}-turn{result.turn}\.png", result.images[0].filename
+        )
+    for request, before in zip(bench.recorder.requests[1:], (first, second), strict=True):
+        assert Path(before.images[0].file_path).read_bytes() in request.content
+    ended = await service.end_session(EndSessionRequest(session_id=first.session_id))
+    assert ended.ended
+    again = await service.end_session(EndSessionRequest(session_id=first.session_id))
+    assert not again.ended
+    with pytest.raises(SessionNotFound):
+        await go_on(service, first.session_id)
+    assert len(bench.recorder.posts) == 3
+
+
+async def test_a_turn_keeps_the_sessions_options_unless_the_caller_sets_them(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(
+        service, output_format="jpeg", output_compression=70, user="u1", filename_prefix="sea"
+    )
+    second = await go_on(service, first.session_id)
+    assert second.applied == first.applied
+    assert second.requested.format == "jpeg"
+    assert second.images[0].filename.endswith("-sea-turn2.jpeg")
+    assert b'name="user"\r\n\r\nu1' in bench.recorder.requests[1].content
+    third = await go_on(service, first.session_id, output_format="webp", size="1024x1024")
+    fourth = await go_on(service, first.session_id)
+    assert (third.applied.output_format, third.applied.size) == ("webp", "1024x1024")
+    assert (fourth.applied.output_format, fourth.applied.size) == ("webp", "1024x1024")
+
+
+async def test_a_sessions_compression_does_not_stand_in_the_way_of_a_png_turn(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service, output_format="jpeg", output_compression=70)
+    second = await go_on(service, first.session_id, output_format="png")
+    assert second.applied.output_format == "png"
+    assert b"output_compression" not in bench.recorder.requests[1].content
+
+
+async def test_a_turn_stays_with_the_sessions_model_and_folder(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service, model="gpt-image-2.5-flare", quality="xhigh", output_dir="mine")
+    second = await go_on(service, first.session_id)
+    assert second.model == "gpt-image-2.5-flare"
+    assert second.applied.quality == "xhigh"
+    assert Path(second.images[0].file_path).parent == bench.folder / "mine"
+
+
+async def test_two_turns_at_once_follow_each_other_and_none_is_lost(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    both = await asyncio.gather(
+        go_on(service, first.session_id, prompt="a"), go_on(service, first.session_id, prompt="b")
+    )
+    assert sorted(result.turn for result in both) == [2, 3]
+    earlier, later = sorted(both, key=lambda result: result.turn)
+    assert Path(earlier.images[0].file_path).read_bytes() in bench.recorder.requests[-1].content
+    (listed,) = (await service.list_sessions(ListSessionsRequest())).sessions
+    assert (listed.turns, listed.last_image_path) == (3, later.images[0].file_path)
+
+
+async def test_a_failed_turn_leaves_the_session_as_it_was(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    with pytest.raises(InvalidRequest):
+        await go_on(service, first.session_id, size="16x16")
+    assert (await go_on(service, first.session_id)).turn == 2
+
+
+@pytest.mark.parametrize("harm", ["deleted", "changed"])
+async def test_a_turn_is_refused_when_its_picture_is_not_what_was_saved(bench: Bench, harm: str) -> None:
+    service = bench.service()
+    first = await start(service)
+    path = Path(first.images[0].file_path)
+    path.unlink() if harm == "deleted" else path.write_bytes(picture())
+    with pytest.raises(PictureChanged, match=path.name):
+        await go_on(service, first.session_id)
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_a_turn_whose_session_is_ended_meanwhile_still_gives_its_picture(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    doors = hold(bench)
+    service = bench.service()
+    turn = asyncio.create_task(go_on(service, first.session_id))
+    await doors[0].arrived.wait()
+    await service.end_session(EndSessionRequest(session_id=first.session_id))
+    doors[0].go.set()
+    result = await turn
+    assert "was ended while this turn was made" in (result.note or "")
+    assert Path(result.images[0].file_path).is_file()
+
+
+async def test_the_list_names_sessions_the_latest_first(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    bench.clock.pass_(minutes=1)
+    second = await start(service, prompt="Another")
+    listed = (await service.list_sessions(ListSessionsRequest())).sessions
+    assert [s.session_id for s in listed] == [second.session_id, first.session_id]
+    assert listed[0].model_dump() == {
+        "session_id": second.session_id,
+        "created_at": "2026-11-22T15:04:01.000Z",
+        "updated_at": "2026-11-22T15:04:01.000Z",
+        "turns": 1,
+        "last_prompt": "Another",
+        "last_image_path": second.images[0].file_path,
+    }
+
+
+async def test_a_cancelled_caller_stops_waiting_and_the_picture_is_still_saved(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    call = asyncio.create_task(service.generate(GenerateRequest(prompt="x", size=SMALL, quality="low")))
+    await doors[0].arrived.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    doors[0].go.set()
+    await service.drain()
+    (name,) = bench.names()
+    assert opened((bench.pictures / name).read_bytes()).size == (1024, 640)
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_a_cancelled_turn_is_still_appended_to_its_session(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    doors = hold(bench)
+    service = bench.service()
+    call = asyncio.create_task(go_on(service, first.session_id))
+    await doors[0].arrived.wait()
+    call.cancel()
+    doors[0].go.set()
+    await service.drain()
+    (listed,) = (await service.list_sessions(ListSessionsRequest())).sessions
+    assert listed.turns == 2
+
+
+async def test_the_fallback_says_its_route(bench: Bench) -> None:
+    bench.recorder = sandboxed(faults=Faults(mode="dalle2"))
+    result = await bench.service().edit(EditRequest(prompt="x", images=["sketch.png"], size=SMALL))
+    assert result.route == "responses"
+    assert result.cost_usd_estimated is not None
+    assert bench.recorder.posts[0] == "/v1/images/edits"
+    assert bench.recorder.posts[-1] == "/v1/responses"
