@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.folders import slug
@@ -127,10 +127,10 @@ class Usage(_Result):
 class AppliedOptions(_Result):
     """What upstream or the bytes say was done; null where neither does."""
 
-    size: str | None = None
-    quality: str | None = None
-    background: str | None = None
-    output_format: str | None = None
+    size: str | None
+    quality: str | None
+    background: str | None
+    output_format: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +235,9 @@ class ImageResult(_Result):
 
     model: str
     prompt: str
-    requested: RequestedOptions
-    applied: AppliedOptions
+    # Four tools list this schema into every model's context: the inside of these two is in docs/tools.md.
+    requested: Annotated[RequestedOptions, WithJsonSchema({"type": "object"})]
+    applied: Annotated[AppliedOptions, WithJsonSchema({"type": "object"})]
     images: list[ImageFile]
     usage: Usage | None
     cost_usd_estimated: float | None

@@ -33,23 +33,30 @@ class _Arguments(_Compact):
 
 
 class _Result(_Compact):
-    """`type: [..., "null"]` for what may be null; the inside of such an object is left open."""
+    """What may be null says so with anyOf, the portable form; the inside of such an object is left open."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         inner = self.generate_inner(schema["schema"])
-        return {"type": [inner.get("type", "object"), "null"]}
+        return {"anyOf": [{"type": inner.get("type", "object")}, {"type": "null"}]}
 
     def generate(
         self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation"
     ) -> JsonSchemaValue:
-        return cast("JsonSchemaValue", _without_names(super().generate(schema, mode)))
+        return cast("JsonSchemaValue", _trimmed(super().generate(schema, mode)))
 
 
-def _without_names(node: Any) -> Any:
-    if isinstance(node, dict):
-        unsaid = {"title", "description"} if isinstance(node.get("title"), str) else set()
-        return {key: _without_names(value) for key, value in node.items() if key not in unsaid}
-    return [_without_names(item) for item in node] if isinstance(node, list) else node
+def _trimmed(node: Any) -> Any:
+    """`node` without class names; a property that is absent when there is nothing to say is never null."""
+    if isinstance(node, list):
+        return [_trimmed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    unsaid = {"title", "description"} if isinstance(node.get("title"), str) else set()
+    kept = {key: _trimmed(value) for key, value in node.items() if key not in unsaid}
+    for name, value in kept.get("properties", {}).items():
+        if name not in kept.get("required", ()) and "anyOf" in value:
+            kept["properties"][name] = value["anyOf"][0]
+    return kept
 
 
 def input_schema(request: type[Arguments]) -> dict[str, Any]:
