@@ -51,6 +51,8 @@ SERVER_TYPES: Final = frozenset(
 )
 # The whole message, so that a prompt which contains the sentence cannot pass for it.
 _LAUNCH_ERA = re.compile(r"Invalid value: '[\w.-]{1,100}'\. Value must be 'dall-e-2'\.")
+_WAIT = re.compile(r"try again in (?:(\d{1,2})h)?(?:(\d{1,4})m(?!s))?(\d{1,6}(?:\.\d+)?)(ms|s)", re.ASCII)
+_LONGEST_WAIT_S: Final = 86_400
 _TRANSPARENCY_HINT = (
     "Nothing was made: use background opaque or auto, or model gpt-image-2.5-flare, which makes real "
     "transparency."
@@ -80,16 +82,16 @@ class ErrorBody:
     def from_document(cls, document: Any) -> ErrorBody:
         if not isinstance(document, Mapping):
             return cls()
-        error = document.get("error", document.get("detail"))
+        error = document.get("error") or document.get("detail")
         if not isinstance(error, Mapping):
-            return cls(message=clean(error if isinstance(error, str) else json.dumps(error or "")))
+            return cls(message=clean(_complaints(error)))
         details = error.get("moderation_details")
         details = details if isinstance(details, Mapping) else {}
         return cls(
             message=clean(_text(error.get("message"))),
-            type=_text(error.get("type")),
-            code=_text(error.get("code")),
-            param=_text(error.get("param")),
+            type=clean(_text(error.get("type")), 100),
+            code=clean(_text(error.get("code")), 100),
+            param=clean(_text(error.get("param")), 100),
             stage=clean(_text(details.get("moderation_stage")), 40) or None,
             categories=_categories(details.get("categories"), _text(error.get("message"))),
         )
@@ -97,6 +99,21 @@ class ErrorBody:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _complaints(error: object) -> str:
+    """An error that is no object: a sentence, or the list of a validating server without what it was sent."""
+    if not isinstance(error, list):
+        return _text(error)
+    found = [_complaint(item) if isinstance(item, Mapping) else _text(item) for item in error]
+    return "; ".join(filter(None, found))
+
+
+def _complaint(item: Mapping[str, Any]) -> str:
+    message, place = _text(item.get("msg")), item.get("loc")
+    if not message or not isinstance(place, list):
+        return message
+    return f"{'.'.join(str(step) for step in place if isinstance(step, str | int))}: {message}"
 
 
 def _categories(listed: object, message: str) -> tuple[str, ...]:
@@ -112,12 +129,13 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamE
 
 
 def error_for(status: int, error: ErrorBody, headers: Mapping[str, str]) -> UpstreamError:
-    """The error for a parsed body; for one inside a 200, `status` is what its type would have had."""
-    request_id = headers.get("x-request-id") or headers.get("apim-request-id")
+    """The error for a parsed body."""
+    named = headers.get("x-request-id") or headers.get("apim-request-id") or ""
+    request_id = clean(named, 100) or None
     by_code = _by_code(status, error, request_id)
     if by_code:
         return by_code
-    said = f": {error.message}" if error.message else "."
+    said = f": {error.message or error.code}" if error.message or error.code else "."
     if status == 429:
         message = f"OpenAI's rate limit was reached{said}"
         return RateLimited(message, retry_after=retry_after(headers, error.message), request_id=request_id)
@@ -131,11 +149,12 @@ def error_for(status: int, error: ErrorBody, headers: Mapping[str, str]) -> Upst
 
 
 def _by_code(status: int, error: ErrorBody, request_id: str | None) -> UpstreamError | None:
-    if error.code == "invalid_value" and error.param == "model" and _LAUNCH_ERA.fullmatch(error.message):
+    launch_era = (status, error.code, error.param) == (400, "invalid_value", "model")
+    if launch_era and _LAUNCH_ERA.fullmatch(error.message):
         return EditsRejectModel(f"OpenAI refused the edit: {error.message}", request_id=request_id)
     if error.code in MODERATION_CODES:
         return _moderation(error, request_id)
-    if "organization must be verified" in error.message.lower():
+    if status in (400, 403) and "organization must be verified" in error.message.lower():
         message = "OpenAI refused the call because the organization is not verified for this model."
         return OrganizationNotVerified(message, request_id=request_id)
     if error.code in BILLING_CODES or error.type == "insufficient_quota":
@@ -168,44 +187,56 @@ def _refusal(status: int, error: ErrorBody, said: str, request_id: str | None) -
     if 300 <= status < 400:
         hint = "Set OPENAI_BASE_URL to the final address; redirects are not followed."
         return Rejected(f"The API answered with a redirect ({status}).", hint=hint, request_id=request_id)
-    advice = _TRANSPARENCY_HINT if "transparent background" in error.message.lower() else None
-    return Rejected(f"OpenAI refused the request ({status}){said}", hint=advice, request_id=request_id)
+    message = f"OpenAI refused the request ({status}){said}"
+    return Rejected(message, hint=_advice(error), request_id=request_id)
+
+
+def _advice(error: ErrorBody) -> str | None:
+    return _TRANSPARENCY_HINT if "transparent background" in error.message.lower() else None
 
 
 def error_in_answer(document: Mapping[str, Any]) -> UpstreamError:
     """The error for a 200 whose body holds an error instead of pictures."""
     error = ErrorBody.from_document(document)
+    if not (error.message or error.code):
+        return InvalidAnswer("OpenAI's answer holds an error without a message.")
+    said = f"OpenAI answered with an error: {error.message or error.code}"
     if error.type in SERVER_TYPES or error.code == "server_error":
-        return error_for(500, error, {})
-    if error.message or error.code:
-        return error_for(400, error, {})
-    return InvalidAnswer("OpenAI's answer holds an error without a message.")
+        return UpstreamFailure(said)
+    if error.code == "rate_limit_exceeded":
+        return RateLimited(said, retry_after=retry_after({}, error.message))
+    return _by_code(200, error, None) or Rejected(said, hint=_advice(error))
 
 
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
-    """Seconds to wait, by `retry-after-ms`, `retry-after` (seconds or date) or the message; else None."""
-    if (wait := _seconds(headers.get("retry-after-ms", ""))) is not None:
-        return wait / 1000
+    """Seconds to wait, at most a day: by `retry-after-ms`, `retry-after` (seconds or date) or the message."""
     stated = headers.get("retry-after", "")
-    if (wait := _seconds(stated)) is not None:
-        return wait
-    try:
-        until = parsedate_to_datetime(stated)
-    except (TypeError, ValueError):
-        pass
-    else:
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        return max((until - datetime.now(UTC)).total_seconds(), 0.0)
-    found = re.search(r"try again in (?:(\d+)m)?([\d.]+)(ms|s)", message)
-    if not found:
-        return None
-    seconds = float(found[2]) / (1000 if found[3] == "ms" else 1)
-    return int(found[1] or 0) * 60 + seconds
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    for wait in (milliseconds / 1000, _number(stated), _until(stated), _named(message)):
+        if 0 <= wait <= _LONGEST_WAIT_S:
+            return wait
+    return None
 
 
-def _seconds(text: str) -> float | None:
+def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        return None
-    return value if math.isfinite(value) and 0 <= value <= 86_400 else None
+        return math.nan
+
+
+def _until(text: str) -> float:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _named(message: str) -> float:
+    found = _WAIT.search(message)
+    if not found:
+        return math.nan
+    seconds = float(found[3]) / (1000 if found[4] == "ms" else 1)
+    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 + seconds

@@ -20,6 +20,8 @@ from gpt_image_2_mcp.models import Secret
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
+_SHORTEST_KEY: Final = 12
+"""Characters; below it stand the words that local servers take for a key, such as `none`."""
 
 FilePart = tuple[str, tuple[str, bytes, str]]
 """Field name, then file name, bytes and MIME type."""
@@ -100,7 +102,7 @@ class Upstream:
             response = await self._open().send(request, stream=True)
             try:
                 if not response.is_success:
-                    raise rejection(response.status_code, response.headers, await _error_body(response))
+                    raise self._rejection(response, await _error_body(response))
                 await self._receive(response, target)
             finally:
                 await response.aclose()
@@ -117,16 +119,23 @@ class Upstream:
         async with self._translated():
             response = await self._open().request(method, path, data=data, files=files)
             if not response.is_success:
-                raise rejection(response.status_code, response.headers, response.content[:_MAX_ERROR_BYTES])
+                raise self._rejection(response, response.content[:_MAX_ERROR_BYTES])
             try:
                 document = response.json()
-            except ValueError:
+            except (ValueError, RecursionError):
                 document = None
             if not isinstance(document, dict):
                 raise UpstreamError(
                     f"The API's answer to {method} {path.split('/')[0]} is not a JSON object."
                 )
             return document
+
+    def _rejection(self, response: httpx2.Response, body: bytes) -> UpstreamError:
+        """Keys of other servers look like anything, so ours is struck out by its text."""
+        key = self._account.key.reveal().encode()
+        if len(key) >= _SHORTEST_KEY:
+            body = body.replace(key, b"[redacted]")
+        return rejection(response.status_code, response.headers, body)
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
@@ -165,7 +174,7 @@ class Upstream:
         try:
             async with asyncio.timeout(self._timeouts.total):
                 yield
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             host = httpx2.URL(self._account.base_url).host
             raise Unreachable(f"{host} could not be reached ({type(error).__name__}).") from None
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError) as error:

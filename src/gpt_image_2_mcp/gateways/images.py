@@ -15,6 +15,7 @@ from gpt_image_2_mcp.gateways._rejections import error_in_answer
 from gpt_image_2_mcp.gateways._upstream import FilePart, Upstream
 from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, InputImage, Receipt, Usage
 from gpt_image_2_mcp.ports import Spool
+from gpt_image_2_mcp.redaction import clean
 
 
 class ImagesGateway:
@@ -35,12 +36,12 @@ class ImagesGateway:
     def read(self, receipt: Receipt) -> Answer:
         body = read_body(receipt.bodies[0])
         document = body.document
-        if document.get("error"):
-            raise error_in_answer(document)
         data = document.get("data")
         entries = data if isinstance(data, list) else []
         found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
         pictures = tuple(picture for picture in found if picture)
+        if not pictures and document.get("error"):
+            raise error_in_answer(document)
         if not pictures:
             raise InvalidAnswer("OpenAI's answer holds no picture.")
         missing = len(entries) - len(pictures)
@@ -49,9 +50,12 @@ class ImagesGateway:
 
 
 def request_body(job: ImageJob) -> dict[str, Any]:
-    """Prompt and set options by the API's names, in the order in which the openai package writes them."""
+    """Prompt and set options by the API's names, in the order in which the openai package writes them: by the
+    alphabet after the prompt, save the model of a generation, which comes first.
+    """
     options = job.options.model_dump(exclude_none=True)
-    return {"prompt": job.prompt, **{name: options[name] for name in sorted(options)}}
+    body = {"prompt": job.prompt, **{name: options[name] for name in sorted(options)}}
+    return {"model": job.model, **body} if job.action == "generate" else body
 
 
 def file_parts(job: ImageJob) -> list[FilePart]:
@@ -69,7 +73,8 @@ def _part(field: str, image: InputImage) -> FilePart:
 def read_applied(document: Any) -> AppliedOptions:
     """What an answer says was applied; anything that is not text counts as unsaid."""
     said = {name: document.get(name) for name in AppliedOptions.model_fields}
-    return AppliedOptions(**{name: value for name, value in said.items() if isinstance(value, str)})
+    words = {name: clean(value, 40) if isinstance(value, str) else "" for name, value in said.items()}
+    return AppliedOptions(**{name: word or None for name, word in words.items()})
 
 
 def read_usage(value: object) -> Usage | None:

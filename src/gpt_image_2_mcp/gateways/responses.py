@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from gpt_image_2_mcp.errors import ImageServerError, InvalidAnswer, InvalidRequest, UpstreamError
+from pydantic import BaseModel
+
+from gpt_image_2_mcp.errors import (
+    ImageServerError,
+    InvalidAnswer,
+    InvalidRequest,
+    OutcomeUnknown,
+    Rejected,
+    Unreachable,
+    UpstreamError,
+)
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._rejections import error_in_answer
 from gpt_image_2_mcp.gateways._upstream import Upstream
@@ -22,20 +33,23 @@ from gpt_image_2_mcp.models import (
     EncodedPicture,
     ImageJob,
     InputImage,
-    InputTokens,
-    OutputTokens,
     Receipt,
     Usage,
 )
 from gpt_image_2_mcp.ports import Spool
 
+M = TypeVar("M", bound=BaseModel)
 logger = logging.getLogger(__name__)
 
 UNDERCOUNTED = (
     "The response named no image tokens, so the cost is undercounted: it holds the published price of the "
     "output alone."
 )
-_UPLOAD_LIFETIME_S = 3600
+_UPLOAD_LIFETIME_S: Final = 3600
+_CLEAN_UP_S: Final = 10
+"""How long deleting inputs may hold up a picture that is there already."""
+_NOT_ASKED_YET = "No picture was asked for yet, so nothing was billed: call again."
+_FILE_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 _INSTRUCTIONS = (
     "Call the image_generation tool exactly once, with the user's text as its prompt, word for word, and the "
     "user's pictures as its input. Write nothing else."
@@ -59,9 +73,9 @@ class ResponsesGateway:
             outcomes = await asyncio.gather(*sent, return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         arrived = tuple(t for t, outcome in zip(targets, outcomes, strict=True) if outcome is None)
-        unexpected = [error for error in failures if not isinstance(error, ImageServerError)]
-        if unexpected or not arrived:
-            raise (unexpected or failures)[0]
+        failures.sort(key=_gravity)
+        if failures and (not arrived or not isinstance(failures[0], ImageServerError)):
+            raise failures[0]
         note = f"{len(failures)} of {job.count} pictures failed: {failures[0]}" if failures else None
         return Receipt("responses", arrived, note)
 
@@ -74,9 +88,9 @@ class ResponsesGateway:
         content: list[dict[str, Any]] = [{"type": "input_text", "text": job.prompt}]
         content += ({"type": "input_image", "detail": "high", "file_id": file_id} for file_id in images)
         return {
+            "model": self._host_model,
             "input": [{"role": "user", "content": content}],
             "instructions": _INSTRUCTIONS,
-            "model": self._host_model,
             "store": False,
             "tool_choice": {"type": "image_generation"},
             "tools": [tool],
@@ -100,17 +114,28 @@ class ResponsesGateway:
             "expires_after[seconds]": str(_UPLOAD_LIFETIME_S),
         }
         parts = [("file", (image.filename, image.data, image.mime_type))]
-        file_id = (await self._upstream.call("POST", "files", data=fields, files=parts)).get("id")
-        if not isinstance(file_id, str) or not file_id:
-            raise InvalidAnswer("OpenAI's Files API returned no file id.")
+        try:
+            file_id = (await self._upstream.call("POST", "files", data=fields, files=parts)).get("id")
+        except OutcomeUnknown as error:
+            message = f"An input picture could not be uploaded. {error.message}"
+            raise Unreachable(message, hint=_NOT_ASKED_YET, request_id=error.request_id) from None
+        if not isinstance(file_id, str) or not _FILE_ID.fullmatch(file_id):
+            raise UpstreamError("OpenAI's Files API returned no file id.", hint=_NOT_ASKED_YET)
         return file_id
 
     async def _delete(self, ids: list[str]) -> None:
-        for file_id in ids:
-            try:
-                await self._upstream.call("DELETE", f"files/{file_id}")
-            except UpstreamError as error:
-                logger.warning("an uploaded input was left to expire by itself in an hour: %s", error.message)
+        try:
+            async with asyncio.timeout(_CLEAN_UP_S):
+                for file_id in ids:
+                    await self._delete_one(file_id)
+        except TimeoutError:
+            logger.warning("uploaded inputs were left to expire by themselves in an hour: no answer in time")
+
+    async def _delete_one(self, file_id: str) -> None:
+        try:
+            await self._upstream.call("DELETE", f"files/{file_id}")
+        except UpstreamError as error:
+            logger.warning("an uploaded input was left to expire by itself in an hour: %s", error.message)
 
     def read(self, receipt: Receipt) -> Answer:
         """The answers of all legs as one; a leg without a picture is noted while another has one."""
@@ -121,11 +146,11 @@ class ResponsesGateway:
         for path in receipt.bodies:
             try:
                 body = read_body(path)
-                call, picture = _find_call(body)
+                call, found = _find_pictures(body)
             except UpstreamError as error:
                 errors.append(error)
                 continue
-            pictures.append(picture)
+            pictures += found
             applied = read_applied(call)
             usages.append(_tool_usage(body.document))
         if not pictures:
@@ -136,16 +161,24 @@ class ResponsesGateway:
         return Answer(tuple(pictures), applied, usage, " ".join(notes) or None)
 
 
-def _find_call(body: Body) -> tuple[Mapping[str, Any], EncodedPicture]:
+def _gravity(failure: BaseException) -> int:
+    """Sorts what must be told first to the front: a bug, then a leg that may have been billed."""
+    if not isinstance(failure, ImageServerError):
+        return 0
+    return 2 if isinstance(failure, Rejected | Unreachable) else 1
+
+
+def _find_pictures(body: Body) -> tuple[Mapping[str, Any], list[EncodedPicture]]:
+    """The first call that made a picture, and the pictures of all: each one was billed."""
     output = body.document.get("output")
     calls = [
         item
         for item in (output if isinstance(output, list) else [])
         if isinstance(item, dict) and item.get("type") == "image_generation_call"
     ]
-    for call in calls:
-        if picture := body.picture(call.get("result")):
-            return call, picture
+    made = [(call, picture) for call in calls if (picture := body.picture(call.get("result")))]
+    if made:
+        return made[0][0], [picture for _, picture in made]
     for holder in (*calls, body.document):
         if holder.get("error"):
             raise error_in_answer(holder)
@@ -158,18 +191,20 @@ def _tool_usage(document: Mapping[str, Any]) -> Usage | None:
 
 
 def _sum(usages: list[Usage]) -> Usage:
-    inputs = [u.input_tokens_details or InputTokens() for u in usages]
-    outputs = [u.output_tokens_details for u in usages if u.output_tokens_details]
     return Usage(
         input_tokens=sum(u.input_tokens for u in usages),
         output_tokens=sum(u.output_tokens for u in usages),
         total_tokens=sum(u.total_tokens for u in usages),
-        input_tokens_details=InputTokens(
-            text_tokens=sum(d.text_tokens for d in inputs), image_tokens=sum(d.image_tokens for d in inputs)
-        ),
-        output_tokens_details=OutputTokens(
-            text_tokens=sum(d.text_tokens for d in outputs), image_tokens=sum(d.image_tokens for d in outputs)
-        )
-        if outputs
-        else None,
+        input_tokens_details=_added([u.input_tokens_details for u in usages]),
+        output_tokens_details=_added([u.output_tokens_details for u in usages]),
+        cached_tokens_details=_added([u.cached_tokens_details for u in usages]),
     )
+
+
+def _added(details: list[M | None]) -> M | None:
+    """Field by field; None where no leg has any."""
+    known = [each for each in details if each is not None]
+    if not known:
+        return None
+    kind = type(known[0])
+    return kind(**{name: sum(getattr(each, name) for each in known) for name in kind.model_fields})
