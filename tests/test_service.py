@@ -108,7 +108,7 @@ async def test_a_generated_picture_is_saved_and_reported_as_it_is(bench: Bench) 
 
 async def test_what_was_not_asked_for_is_not_sent_and_reported_as_the_apis_default(bench: Bench) -> None:
     result = await bench.service().generate(GenerateRequest(prompt="A red fox"))
-    assert bench.recorder.requests[0].content == b'{"prompt":"A red fox","model":"gpt-image-2"}'
+    assert bench.recorder.requests[0].content == b'{"model":"gpt-image-2","prompt":"A red fox"}'
     assert result.requested.model_dump() == {"size": "auto", "quality": "auto", "n": 1, "format": "png"}
     assert result.applied.size == "1024x1024"
 

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
-SNIPPET: Final = {
-    "mcpServers": {
-        "gpt-image-2": {
-            "command": "gpt-image-2-mcp",
-            "env": {"OPENAI_API_KEY": "sk-..."},
-        }
-    }
-}
 COMMANDS: Final = {
     "serve": ("serve", "Serve an MCP client on stdin and stdout (the default)."),
     "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
@@ -57,10 +51,17 @@ def cli(context: click.Context) -> None:
     if sys.stdin.isatty():
         click.echo(context.get_help())
         click.echo("\nTo use it, put this into your MCP client's configuration:\n")
-        click.echo(json.dumps(SNIPPET, indent=2))
+        click.echo(json.dumps(_snippet(), indent=2))
     else:
         serve = cli.get_command(context, "serve")
         context.invoke(serve)  # type: ignore[arg-type]  # `serve` is in the table
+
+
+def _snippet() -> dict[str, Any]:
+    """The absolute path, since clients with a window start servers with another PATH than the shell's."""
+    command = shutil.which(sys.argv[0]) or sys.argv[0]
+    server = {"command": str(Path(command).absolute()), "env": {"OPENAI_API_KEY": "sk-..."}}
+    return {"mcpServers": {"gpt-image-2": server}}
 
 
 def main(*arguments: Any) -> None:

@@ -59,7 +59,7 @@ def _list(value: object) -> object:
     if value.lstrip().startswith("["):
         try:
             parsed = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [value]
         return parsed if isinstance(parsed, list) else [value]
     return [value]
@@ -71,6 +71,7 @@ def _not_blank(text: str) -> str:
     return text
 
 
+# Stand last in an annotation: behind a validator pydantic says bounds in the schema by names of its own.
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)
 
@@ -93,23 +94,23 @@ class TurnOptions(Arguments):
 
     size: Annotated[str, BeforeValidator(_size)] | None = Field(
         default=None,
-        description="`auto` (default), 1024x1024, 1536x1024, 1024x1536 or any WIDTHxHEIGHT: edges multiples "
+        description="`auto`, 1024x1024, 1536x1024, 1024x1536 or any WIDTHxHEIGHT: edges multiples "
         "of 16, longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels.",
     )
     quality: Annotated[Literal["auto", "low", "medium", "high", "xhigh", "max"], Word] | None = Field(
         default=None,
         description="low for drafts, high for small text and dense layouts; price rises steeply. xhigh and "
-        "max: gpt-image-2.5 and later. Default auto.",
+        "max: gpt-image-2.5 and later.",
     )
     background: Annotated[Literal["auto", "opaque", "transparent"], Word] | None = Field(
         default=None,
         description="transparent needs png or webp; gpt-image-2 may refuse it, gpt-image-2.5-flare does not.",
     )
     output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
-        default=None, description="File format. Default png."
+        default=None, description="File format; png if never set."
     )
-    output_compression: Annotated[int, Whole, Field(ge=0, le=100)] | None = Field(
-        default=None, description="For jpeg and webp: 0 smallest to 100 best (default)."
+    output_compression: Annotated[int, Field(ge=0, le=100), Whole] | None = Field(
+        default=None, description="For jpeg and webp: 0 smallest to 100 best."
     )
     user: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="Hashed id of the end user, for OpenAI's abuse monitoring."
@@ -118,19 +119,19 @@ class TurnOptions(Arguments):
 
 class ModelOption(Arguments):
     model: Annotated[str, Field(max_length=100)] | None = Field(
-        default=None, description="OpenAI image model id. Default gpt-image-2."
+        default=None, description="OpenAI image model id; gpt-image-2 unless the server is set up otherwise."
     )
 
 
 class CountOption(Arguments):
-    n: Annotated[int, Whole, Field(ge=1, le=MAX_PICTURES)] | None = Field(
+    n: Annotated[int, Field(ge=1, le=MAX_PICTURES), Whole] | None = Field(
         default=None, description="How many pictures; each one is billed. Default 1."
     )
 
 
 class ModerationOption(Arguments):
     moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
-        default=None, description="low filters less. Default auto."
+        default=None, description="low filters less."
     )
 
 
@@ -144,13 +145,16 @@ class Prompted(Arguments):
         max_length=PROMPT_MAX_CHARS,
         description="What the picture should show, or what to change and what to keep; quote literal text.",
     )
+
+
+class Named(Arguments):
     filename_prefix: Annotated[str, Field(max_length=60)] | None = Field(
         default=None, description="Short label added to the file name."
     )
 
 
 class Placed(Arguments):
-    output_dir: str | None = Field(
+    output_dir: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None,
         description="Folder to save in, instead of the project's own; relative to the working directory.",
     )
@@ -163,7 +167,7 @@ class Sourced(Arguments):
         description="Pictures to edit or combine: file path, file://, https:// or data: URL. PNG, JPEG or "
         "WebP, each < 50 MB. Prefer paths; never type base64 yourself.",
     )
-    mask: str | None = Field(
+    mask: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="PNG with an alpha channel, as large as the first image; transparent pixels mark what to "
         "change.",
@@ -179,11 +183,11 @@ class _Picked(Arguments):
 # pydantic collects fields from the last base to the first, so the order in the schema is read from the right.
 
 
-class GenerateRequest(Placed, RenderOptions, Prompted):
+class GenerateRequest(Named, Placed, RenderOptions, Prompted):
     """Arguments of generate_image."""
 
 
-class StartSessionRequest(Placed, ModelOption, TurnOptions, Sourced, Prompted):
+class StartSessionRequest(Named, Placed, ModelOption, TurnOptions, Sourced, Prompted):
     """Arguments of start_edit_session."""
 
 
@@ -191,7 +195,7 @@ class EditRequest(CountOption, StartSessionRequest):
     """Arguments of edit_image."""
 
 
-class ContinueSessionRequest(TurnOptions, Prompted, _Picked):
+class ContinueSessionRequest(Named, TurnOptions, Prompted, _Picked):
     """Arguments of continue_edit_session."""
 
 
@@ -261,7 +265,7 @@ def _broken_rule(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return str(limits["error"])
     if detail["type"] == "literal_error":
-        return f"must be one of {_choices(limits['expected'])}, not {_quoted(detail['input'])}"
+        return f"must be one of {_choices(limits['expected'])}{_instead_of(detail['input'])}"
     return _RULES.get(detail["type"], "must be a whole number").format(**limits)
 
 
@@ -269,5 +273,5 @@ def _choices(expected: str) -> str:
     return ", ".join(re.findall(r"'([^']*)'", expected))
 
 
-def _quoted(value: object) -> str:
-    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+def _instead_of(value: object) -> str:
+    return f", not {value[:40]!r}" if isinstance(value, str) else ""

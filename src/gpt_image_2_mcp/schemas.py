@@ -75,8 +75,3 @@ def input_schema(request: type[Arguments]) -> dict[str, Any]:
 def output_schema(result: type[BaseModel]) -> dict[str, Any]:
     """The schema of a tool's structured content."""
     return result.model_json_schema(schema_generator=_Result, mode="serialization")
-
-
-def option_choices(request: type[Arguments], name: str) -> tuple[str, ...]:
-    """The words an argument is limited to; empty when it takes any value."""
-    return tuple(cast("list[str]", input_schema(request)["properties"][name].get("enum", ())))

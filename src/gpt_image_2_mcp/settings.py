@@ -1,4 +1,4 @@
-"""The environment, read once into a frozen value; the table below is also the documentation."""
+"""The environment, read once into a frozen value by a table that the documentation is made from."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from gpt_image_2_mcp.models import Secret
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # A small model of the current family: the gpt-4.1 and gpt-4o hosts are shut down on 2027-01-14.
 DEFAULT_RESPONSES_MODEL: Final = "gpt-5.4-mini"
+_CENTURY_MS: Final = 100 * 365 * 86_400_000
+"""As good as for ever; a time so long before now can still be counted in the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,6 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
 def _settings(environ: Mapping[str, str]) -> Settings:
     read = _Reader(environ)
     working_dir = _working_dir()
-    output_dir = read.text("GPT_IMAGE_2_OUTPUT_DIR")
-    state_dir = read.text("GPT_IMAGE_2_STATE_DIR")
     ttl = read.whole("GPT_IMAGE_2_SESSION_TTL_MS", 3_600_000)
     return Settings(
         api_key=_key(read),
@@ -123,14 +123,14 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         organization=read.text("OPENAI_ORG_ID"),
         project=read.text("OPENAI_PROJECT_ID"),
         model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
-        output_dir=working_dir / Path(output_dir).expanduser() if output_dir else None,
+        output_dir=read.path("GPT_IMAGE_2_OUTPUT_DIR", working_dir),
         allow_unsafe_output_dir=read.flag("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR"),
-        config_home=_config_home(read),
-        state_dir=working_dir / Path(state_dir).expanduser() if state_dir else _platform_state_dir(),
+        config_home=working_dir / _config_home(read),
+        state_dir=read.path("GPT_IMAGE_2_STATE_DIR", working_dir) or _platform_state_dir(),
         working_dir=working_dir,
         session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
         session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
-        session_ttl=timedelta(milliseconds=ttl) if ttl else None,
+        session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,
         sandbox=read.flag("GPT_IMAGE_2_SANDBOX"),
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
@@ -148,6 +148,13 @@ class _Reader:
     def text(self, name: str) -> str | None:
         value = self._environ.get(name, "").strip()
         return None if not value or value.startswith("${") else value
+
+    def path(self, name: str, working_dir: Path) -> Path | None:
+        value = self.text(name)
+        try:
+            return working_dir / Path(value).expanduser() if value else None
+        except RuntimeError:
+            raise _wrong(name, "names the home of a user there is not") from None
 
     def flag(self, name: str) -> bool:
         value = (self.text(name) or "0").lower()
@@ -175,16 +182,17 @@ def _wrong(name: str, rule: str) -> ConfigurationError:
 
 
 def _key(read: _Reader) -> Secret | None:
-    key = read.text("OPENAI_API_KEY")
-    path = read.text("OPENAI_API_KEY_FILE")
+    name, key = "OPENAI_API_KEY", read.text("OPENAI_API_KEY")
+    path = read.path("OPENAI_API_KEY_FILE", Path())
     if key is None and path is not None:
+        name = "OPENAI_API_KEY_FILE"
         try:
-            key = Path(path).expanduser().read_text("utf-8").strip()
+            key = path.read_text("utf-8").strip()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
-            raise _wrong("OPENAI_API_KEY_FILE", f"names a file that cannot be read ({reason})") from None
+            raise _wrong(name, f"names a file that cannot be read ({reason})") from None
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise _wrong("OPENAI_API_KEY", "has characters that no key has")
+        raise _wrong(name, "has characters that no key has")
     return Secret(key) if key else None
 
 
@@ -193,12 +201,12 @@ def _base_url(url: str | None) -> str:
         return DEFAULT_BASE_URL
     try:
         parts = urlsplit(url)
-        host, loopback = parts.hostname, parts.hostname in ("localhost", "127.0.0.1", "::1")
+        host, _port = parts.hostname, parts.port
     except ValueError:
         raise _wrong("OPENAI_BASE_URL", "is not a URL") from None
     if not host or parts.scheme not in ("https", "http"):
         raise _wrong("OPENAI_BASE_URL", "must be an https URL such as https://api.openai.com/v1")
-    if parts.scheme == "http" and not loopback:
+    if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
         raise _wrong("OPENAI_BASE_URL", "must be https, or the key would travel in the clear")
     if parts.username or parts.password:
         raise _wrong("OPENAI_BASE_URL", "must not hold a user name or password")

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -85,7 +85,7 @@ def test_edit_takes_images_after_the_prompt(home: Path) -> None:
     [
         (["generate", "x", "--size", "1000x1000"], "Error: `size` 1000x1000 is not legal"),
         (["generate", "x", "--n", "many"], "Error: `n` must be a whole number"),
-        (["generate", "x", "--quality", "ultra"], "Invalid value for '--quality'"),
+        (["generate", "x", "--quality", "ultra"], "Error: `quality` must be one of auto, low"),
         (["generate"], "Missing argument 'PROMPT'"),
         (["edit", "x", "missing.png"], "missing.png cannot be read"),
     ],
@@ -95,6 +95,11 @@ def test_what_the_caller_got_wrong_is_exit_code_2(arguments: list[str], said: st
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stdout == ""
+
+
+def test_words_are_taken_as_the_tools_take_them() -> None:
+    made = structured(run("generate", "x", *SMALL, "--output-format", "JPG", "--json"))
+    assert made["applied"]["output_format"] == "jpeg"
 
 
 def test_a_call_that_fails_is_exit_code_1() -> None:
@@ -122,10 +127,12 @@ def test_on_a_terminal_the_bare_command_shows_help_and_a_snippet(monkeypatch: py
     output = run().output
     assert "Usage: gpt-image-2-mcp" in output
     snippet = json.loads(output[output.index("{") :])
-    assert snippet["mcpServers"]["gpt-image-2"]["command"] == "gpt-image-2-mcp"
+    assert snippet["mcpServers"]["gpt-image-2"]["command"] == str(Path("/opt/bin/gpt-image-2-mcp"))
 
 
 class _Terminal:
+    argv: ClassVar = ["/opt/bin/gpt-image-2-mcp"]
+
     class stdin:  # noqa: N801 - stands in for sys.stdin
         @staticmethod
         def isatty() -> bool:

@@ -56,7 +56,7 @@ async def _walk_through(client: Any, folder: dict[str, str]) -> None:
     session = turn["session_id"]
     await _step(client, "continue_edit_session", session_id=session, prompt="Add a small boat on the horizon")
     await client.call_tool("end_edit_session", {"session_id": session})
-    click.echo("Set OPENAI_API_KEY and the same command line is the real server.")
+    click.echo("For real pictures, start gpt-image-2-mcp from an MCP client with OPENAI_API_KEY set.")
 
 
 async def _step(client: Any, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from gpt_image_2_mcp.requests import (
     GenerateRequest,
     parse_arguments,
 )
-from gpt_image_2_mcp.schemas import option_choices
+from gpt_image_2_mcp.schemas import input_schema
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService
 
@@ -56,12 +56,21 @@ def _parameters(request: type[Arguments]) -> list[click.Parameter]:
     ]
 
 
+class _Words(click.Choice[str]):
+    """Choices for help and completion; what is right is for the request model to say, `jpg` for one."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        return value
+
+
 def _option(request: type[Arguments], field: str) -> click.Option:
-    choices = option_choices(request, field)
+    schema = input_schema(request)["properties"][field]
+    choices = schema.get("enum")
     return click.Option(
         [f"--{field.replace('_', '-')}", field],
-        type=click.Choice(choices, case_sensitive=False) if choices else str,
-        help=request.model_fields[field].description,
+        type=_Words(choices) if choices else str,
+        metavar=None if choices else schema["type"].upper().replace("STRING", "TEXT"),
+        help=schema["description"].replace("`", ""),
     )
 
 

@@ -12,9 +12,21 @@ _MODES = "; ".join(f"{name}: {text}" for name, text in FAULT_MODES.items())
 
 @click.command(epilog=f"Failures: {_MODES}")
 @click.option("--port", default=8787, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
-@click.option("--delay", default=0.0, show_default=True, help="Seconds before each picture answer.")
+@click.option(
+    "--delay",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Seconds before each picture answer.",
+)
 @click.option("--fail", type=click.Choice(list(FAULT_MODES)), help="Answer picture calls with this failure.")
-@click.option("--fail-count", default=0, show_default=True, help="How many calls fail; 0 for all.")
+@click.option(
+    "--fail-count",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="How many calls fail; 0 for all.",
+)
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other pictures.")
 def sandbox(port: int, delay: float, fail: str | None, fail_count: int, seed: int) -> None:
     """Serve a stand-in for OpenAI's image endpoints at http://127.0.0.1:PORT/v1.
@@ -22,10 +34,14 @@ def sandbox(port: int, delay: float, fail: str | None, fail_count: int, seed: in
     It draws real pictures of the asked size and bills nobody. Point OPENAI_BASE_URL at it; any key but
     `sk-invalid` is taken.
     """
+    if fail_count and not fail:
+        raise click.UsageError("--fail-count says how many calls fail, --fail how: give both.")
     import uvicorn
 
     configure_logging(debug=False)
     app = create_app(Faults(delay=delay, mode=fail, count=fail_count), seed=seed)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="info"))
-    click.echo(f"Sandbox Images API: OPENAI_BASE_URL=http://127.0.0.1:{port}/v1", err=True)
-    server.run()
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
+    listening = config.bind_socket()
+    number = listening.getsockname()[1]
+    click.echo(f"Sandbox Images API: OPENAI_BASE_URL=http://127.0.0.1:{number}/v1", err=True)
+    uvicorn.Server(config).run(sockets=[listening])

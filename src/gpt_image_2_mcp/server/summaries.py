@@ -50,7 +50,7 @@ def _pictures(result: ImageResult) -> str:
     if isinstance(result, SessionImageResult):
         lines.append(f"- Session: {result.session_id}, turn {result.turn}")
     if result.route:
-        lines.append("- Route: the Responses API, since the edits endpoint rejected the model")
+        lines.append("- Route: the Responses API instead of the edits endpoint")
     if result.note:
         lines.append(f"- Note: {clean(result.note, 1000)}")
     if result.sandbox:

@@ -1,0 +1,267 @@
+"""Writes every document that the code determines; with --check it only names those that are stale."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.testing import CliRunner
+
+from gpt_image_2_mcp.capabilities import Size, find_model
+from gpt_image_2_mcp.cli import COMMANDS, cli
+from gpt_image_2_mcp.pricing import MICRO, output_tokens
+from gpt_image_2_mcp.requests import ContinueSessionRequest
+from gpt_image_2_mcp.schemas import input_schema, output_schema
+from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
+from gpt_image_2_mcp.settings import TABLE, Setting
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PACKAGE: Final = Path("src/gpt_image_2_mcp")
+BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
+HELP_WIDTH: Final = 100
+COST_SIZES: Final = ("1024x1024", "1536x1024", "2048x2048", "3840x2160")
+
+NOTICE: Final = "<!-- Written by scripts/generate.py; change the code it is made from instead. -->"
+ENV_HEAD: Final = """\
+# Settings of gpt-image-2-mcp, each with its default; all of them can be left out.
+# The server does not read this file: put what you set into your client's `env` block, or export it.
+"""
+SETTINGS_HEAD: Final = f"""\
+# Settings
+
+{NOTICE}
+
+The server reads these environment variables once, when it starts. A client sets them in the `env` block of
+its configuration; `.env.example` lists them for a shell.
+
+- An empty value, and a placeholder that a client left unexpanded (`${{...}}`), count as not set.
+- A switch is `1` or `0`; `true`, `false`, `yes`, `no`, `on` and `off` are taken too.
+- `OPENAI_API_KEY` wins over `OPENAI_API_KEY_FILE`.
+- A wrong value stops the start with one sentence that names the variable.
+- Paths may start with `~`; relative ones count from the server's working directory.
+
+"""
+TOOLS_HEAD: Final = f"""\
+# Tools
+
+{NOTICE}
+
+Arguments are given by these names; an unknown one is refused and named, never dropped. An optional argument
+that is `null` or empty text counts as not given. Numbers may come as text (`"2"`), a list as JSON text or as
+one string. Where no default is given, an argument left out has no effect. `GPT_IMAGE_2_MODEL` and
+`GPT_IMAGE_2_OUTPUT_DIR` set the model and the folder of calls that name none.
+"""
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [list(heads), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+# Settings
+
+
+def env_example() -> str:
+    return ENV_HEAD + "".join(_env_entry(setting) for setting in TABLE)
+
+
+def _env_entry(setting: Setting) -> str:
+    default = f"# Default: {setting.default}\n" if setting.default else ""
+    sayable = setting.default if re.fullmatch(r"[\w.:/-]+", setting.default) else ""
+    return f"\n# {setting.help}\n{default}#{setting.name}={setting.example or sayable}\n"
+
+
+def settings_table() -> str:
+    rows = ((f"`{s.name}`", s.help, _code(s.default)) for s in TABLE)
+    return table(("Variable", "What it is for", "Default"), rows)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text and (" " not in text) else text
+
+
+# Tools
+
+
+def tools_table() -> str:
+    rows = ((f"[`{s.name}`](docs/tools.md#{s.name})", s.description.split(". ")[0] + ".") for s in TOOLS)
+    return table(("Tool", "What it does"), rows)
+
+
+def tools_page() -> str:
+    return TOOLS_HEAD + "".join(map(_tool_section, TOOLS))
+
+
+def _tool_section(spec: ToolSpec) -> str:
+    hints = spec.annotations.model_dump(exclude_none=True)
+    said = ", ".join(
+        f"{name.removesuffix('_hint').replace('_', '-')} {_yes(on)}" for name, on in hints.items()
+    )
+    fields = ", ".join(f"`{name}`" for name in output_schema(spec.result)["properties"])
+    return (
+        f"\n## {spec.name}\n\n{spec.description}\n\n{_arguments(spec)}\n"
+        f"Structured result: {fields}.\n\nHints to clients: {said}.\n"
+    )
+
+
+def _yes(on: object) -> str:
+    return "yes" if on else "no"
+
+
+def _arguments(spec: ToolSpec) -> str:
+    schema = input_schema(spec.request)
+    required = schema.get("required", [])
+    rows = (
+        (f"`{name}`", _kind(rule), _default(spec, rule, name in required), rule["description"])
+        for name, rule in schema["properties"].items()
+    )
+    heads = ("Argument", "Type and limits", "Default", "Meaning")
+    return table(heads, rows) if schema["properties"] else "No arguments.\n"
+
+
+def _kind(rule: dict[str, Any]) -> str:
+    if "enum" in rule:
+        return ", ".join(f"`{word}`" for word in rule["enum"])
+    match rule["type"]:
+        case "integer":
+            limits = f", {rule['minimum']} to {rule['maximum']}" if "minimum" in rule else ""
+            return f"whole number{limits}"
+        case "array":
+            return f"list of texts, {rule['minItems']} to {rule['maxItems']} entries"
+        case kind:
+            limit = f", at most {rule['maxLength']:,} characters" if "maxLength" in rule else ""
+            return f"{'text' if kind == 'string' else kind}{limit}"
+
+
+def _default(spec: ToolSpec, rule: dict[str, Any], required: bool) -> str:
+    if required:
+        return "**required**"
+    if spec.request is ContinueSessionRequest:
+        return "the session's"
+    said = re.search(r"Default ([\w.-]+)\.|`(\w+)` \(default\)|(\d+) best \(default\)", rule["description"])
+    return next((f"`{word}`" for word in (said.groups() if said else ()) if word), "")
+
+
+# Costs
+
+
+def costs_table() -> str:
+    """The price of one picture's output tokens, by size and quality."""
+    return "\n".join(map(_costs, ("gpt-image-2", "gpt-image-2.5-flare")))
+
+
+def _costs(model_id: str) -> str:
+    model = find_model(model_id)
+    assert model is not None  # noqa: S101 - the two names above are in the table
+    qualities = [quality for quality, _ in model.grids]
+
+    def price(quality: str, size: str) -> str:
+        tokens = output_tokens(model, quality, Size(*map(int, size.split("x"))))
+        return "" if tokens is None else f"${int(tokens * model.prices.image_out) / MICRO:.3f}"
+
+    rows = ((size, *(price(quality, size) for quality in qualities)) for size in COST_SIZES)
+    return table((f"`{model_id}`", *qualities), rows)
+
+
+# The house
+
+
+def layers_block() -> str:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (contract,) = (c for c in pyproject["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    return "```text\n" + "".join(f"{layer}\n" for layer in contract["layers"]) + "```\n"
+
+
+def modules_table() -> str:
+    """Every module with the sentence that its docstring begins with."""
+    return table(("Module", "What it is for"), _modules())
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    paths = (ROOT / PACKAGE).rglob("*.py")
+    for path in sorted(paths, key=lambda p: (len(p.relative_to(ROOT).parts), p.parts)):
+        name = path.relative_to(ROOT / PACKAGE).as_posix()
+        docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        yield f"`{name}`", docstring.split("\n\n")[0].replace("\n", " ")
+
+
+# Golden files
+
+
+def golden_tools() -> str:
+    """The tool list as clients get it."""
+    listing = [spec.listing().model_dump(mode="json", by_alias=True, exclude_none=True) for spec in TOOLS]
+    return json.dumps(listing, indent=2, ensure_ascii=False) + "\n"
+
+
+def golden_help() -> str:
+    """The help of the command line and of each command."""
+    return "\n".join(map(_help, ([], *([name] for name in COMMANDS))))
+
+
+def _help(command: list[str]) -> str:
+    result = CliRunner().invoke(
+        cli, [*command, "--help"], prog_name="gpt-image-2-mcp", terminal_width=HELP_WIDTH
+    )
+    return f"$ {' '.join(['gpt-image-2-mcp', *command, '--help'])}\n{result.output}"
+
+
+BLOCKS: Final[dict[str, Callable[[], str]]] = {
+    "tools": tools_table,
+    "settings": settings_table,
+    "costs": costs_table,
+    "layers": layers_block,
+    "modules": modules_table,
+}
+
+
+def with_blocks(text: str) -> str:
+    """`text` with what stands between its `generated` markers written anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]]()}\n{found[3]}", text)
+
+
+def documents() -> dict[str, str]:
+    """Each document's path below the root, and what it should hold."""
+    written = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/architecture.md")}
+    return {
+        **{name: with_blocks(text) for name, text in written.items()},
+        ".env.example": env_example(),
+        "docs/settings.md": SETTINGS_HEAD + settings_table(),
+        "docs/tools.md": tools_page(),
+        "tests/golden/tools.json": golden_tools(),
+        "tests/golden/help.txt": golden_help(),
+    }
+
+
+def stale() -> dict[str, str]:
+    """The documents whose files are missing or hold something else."""
+    return {name: text for name, text in documents().items() if _held(ROOT / name) != text}
+
+
+def _held(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.is_file() else None
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; name stale files and exit with 1.")
+def main(check: bool) -> None:
+    """Write the generated documents."""
+    for name, text in (found := stale()).items():
+        click.echo(f"{'stale' if check else 'wrote'}: {name}")
+        if not check:
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / name).write_text(text, "utf-8", newline="\n")
+    sys.exit(1 if check and found else 0)
+
+
+if __name__ == "__main__":
+    main()

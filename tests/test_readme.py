@@ -1,0 +1,234 @@
+"""What the README and the other documents say holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.capabilities import (
+    MAX_INPUT_BYTES,
+    MAX_INPUT_IMAGES,
+    MAX_MASK_BYTES,
+    SIZE_PRESETS,
+    FlexibleSizes,
+    Size,
+    find_model,
+)
+from gpt_image_2_mcp.cli import cli
+from gpt_image_2_mcp.models import ImageResult
+from gpt_image_2_mcp.sandbox import FAULT_MODES
+from gpt_image_2_mcp.server.summaries import summarize
+from gpt_image_2_mcp.settings import TABLE
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/settings.md", "docs/tools.md")
+README = (ROOT / "README.md").read_text("utf-8")
+OTHER_PROGRAMS = frozenset(
+    {"cd", "claude", "command", "echo", "export", "git", "npx", "python3", "uv", "uvx", ".venv/bin/pip"}
+)
+# Read by the original, named where the README tells its users what becomes of it.
+IGNORED_VARIABLES = frozenset({"OPENAI_USE_DIRECT_EDITS"})
+
+ERRORS_OF_CLIENTS = frozenset({"Tool result is too large"})
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.DOTALL | re.MULTILINE)
+    assert found, title
+    return found[1]
+
+
+# Commands
+
+
+def commands() -> Iterator[list[str]]:
+    """The simple commands of all shell blocks, as words."""
+    for block in blocks("sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words: list[str] = []
+            for word in [*lexer, "&&"]:
+                if set(word) <= set("&|;"):
+                    yield from ([words] if words else [])
+                    words = []
+                else:
+                    words.append(word)
+
+
+def own_commands() -> Iterator[list[str]]:
+    """What follows `gpt-image-2-mcp` where it is run; its own words alone."""
+    for words in commands():
+        places = [at for at, word in enumerate(words) if Path(word).name == "gpt-image-2-mcp"]
+        if places and "mcp-inspector" not in words and "/inspector" not in " ".join(words):
+            rest = words[places[-1] + 1 :]
+            yield rest[: rest.index("<")] if "<" in rest else rest
+
+
+def test_every_program_in_the_shell_blocks_is_ours_or_a_known_one() -> None:
+    for words in commands():
+        program = words[0]
+        if program.startswith("scripts/"):
+            assert os.access(ROOT / program, os.X_OK), program
+        elif Path(program).name != "gpt-image-2-mcp":
+            assert program in OTHER_PROGRAMS, program
+
+
+def test_every_command_and_flag_in_the_shell_blocks_exists() -> None:
+    context = click.Context(cli)
+    seen = set()
+    for name, *words in (rest for rest in own_commands() if rest and not rest[0].startswith("-")):
+        command = cli.get_command(context, name)
+        assert command is not None, name
+        seen.add(name)
+        flags = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
+        assert {word for word in words if word.startswith("--")} <= flags
+    assert {"generate", "edit", "sandbox", "serve"} <= seen
+
+
+def test_every_picture_command_in_the_shell_blocks_has_valid_options() -> None:
+    for name, *words in (rest for rest in own_commands() if rest[:1] in (["generate"], ["edit"])):
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        command.make_context(name, words)
+
+
+def test_every_failure_of_the_sandbox_in_the_readme_exists() -> None:
+    assert set(re.findall(r"--fail (\w+)", README)) <= set(FAULT_MODES)
+
+
+def test_the_readmes_other_scripts_exist() -> None:
+    assert {"scripts/demo", "scripts/test", "scripts/generate.py"} <= set(
+        re.findall(r"scripts/[\w.]+", README)
+    )
+    for name in re.findall(r"scripts/[\w.]+", README):
+        assert (ROOT / name).is_file(), name
+
+
+# Snippets
+
+
+def test_every_json_snippet_parses_and_names_the_server_alike() -> None:
+    snippets = [json.loads(block) for block in blocks("json")]
+    servers = [s.get("mcpServers") or s.get("servers") for s in snippets if "model" not in s]
+    assert len(servers) >= 5
+    for entry in servers:
+        assert entry["gpt-image-2"]["command"] == "/absolute/path/to/gpt-image-2-mcp"
+
+
+def test_every_toml_snippet_parses() -> None:
+    (snippet,) = (tomllib.loads(block) for block in blocks("toml"))
+    assert snippet["mcp_servers"]["gpt-image-2"]["tool_timeout_sec"] == 600
+
+
+def test_the_result_shown_is_a_result_and_its_text_and_cost_are_what_it_gives() -> None:
+    (document,) = (json.loads(block) for block in blocks("json") if '"applied"' in block)
+    result = ImageResult.model_validate(document)
+    assert set(document) <= set(ImageResult.model_fields)
+    assert f"{summarize(result)}\n" in blocks("text")
+    cost = pricing.cost(result.model, result.usage)
+    assert cost is not None
+    assert cost / pricing.MICRO == result.cost_usd_estimated
+
+
+# Links
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file_and_an_anchor_that_exist(name: str) -> None:
+    document = ROOT / name
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.is_relative_to(ROOT), target
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file.read_text("utf-8")), target
+
+
+# Facts
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, ".env.example"])
+def test_every_environment_variable_named_is_a_setting(name: str) -> None:
+    named = set(re.findall(r"\b(?:OPENAI|GPT_IMAGE_2)_[A-Z0-9_]+\b", (ROOT / name).read_text("utf-8")))
+    assert named <= {setting.name for setting in TABLE} | IGNORED_VARIABLES
+
+
+def test_the_size_rules_are_those_of_the_model() -> None:
+    sizes, text = FlexibleSizes(), section("Sizes")
+    assert f"multiples of {sizes.multiple}," in text
+    assert f"longest edge at most {sizes.max_edge}," in text
+    assert f"within 1:{sizes.max_ratio} and {sizes.max_ratio}:1," in text
+    assert f"{sizes.min_pixels:,} to {sizes.max_pixels:,} pixels" in text
+    assert all(f"`{preset}`" in text for preset in SIZE_PRESETS)
+    refused, nearest = re.findall(r"`(\d+x\d+)`", text)[-2:]
+    asked = Size.parse(refused)
+    assert asked is not None
+    assert sizes.violation(asked)
+    assert str(sizes.nearest(asked)) == nearest
+
+
+def test_the_input_limits_are_those_of_the_model() -> None:
+    text = section("Input pictures")
+    assert f"1 to {MAX_INPUT_IMAGES} pictures" in text
+    assert f"each smaller than {(MAX_INPUT_BYTES + 1) >> 20} MB" in text
+    assert f"smaller than {(MAX_MASK_BYTES + 1) >> 20} MB; its transparent" in text
+
+
+def test_the_dearest_picture_costs_what_the_readme_says() -> None:
+    model = find_model("gpt-image-2")
+    assert model is not None
+    tokens = pricing.dearest_output_tokens(model, "auto", None)
+    assert tokens is not None
+    assert f"costs ${tokens * model.prices.image_out / pricing.MICRO:.2f}." in section("Costs")
+    dearest_input = 1536 * model.prices.image_in / pricing.MICRO
+    assert f"at most ${dearest_input:.4f}" in section("Costs")
+
+
+def test_every_error_that_troubleshooting_quotes_is_one_of_ours() -> None:
+    modules = (path.read_text("utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
+    # Literals that stand side by side are one text.
+    source = re.sub(r'"\s+f?"', "", "\n".join(modules)).lower()
+    quoted = re.findall(r'^### "(.+?)"', README, re.MULTILINE)
+    assert len(quoted) >= 10
+    for text in quoted:
+        if text not in ERRORS_OF_CLIENTS:
+            for part in text.lower().split("..."):
+                assert part.strip() in source, text
+
+
+def test_the_readme_proves_the_name_in_the_mcp_registry() -> None:
+    assert "<!-- mcp-name: io.github.OWNER/gpt-image-2-mcp -->" in README
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert headings[0].startswith(f"[{version}] - ")
+    for heading in headings:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - (unreleased|\d{4}-\d{2}-\d{2})", heading), heading
