@@ -41,7 +41,7 @@ class Size:
     @classmethod
     def parse(cls, text: str) -> Size | None:
         """Read `WxH`; None when the text has another form."""
-        found = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text)
+        found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text)
         return cls(int(found[1]), int(found[2])) if found else None
 
     @property

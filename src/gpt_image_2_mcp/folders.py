@@ -33,9 +33,16 @@ def slug(text: str, limit: int) -> str:
 def project_root(working_dir: Path) -> Path:
     """The nearest folder upwards that holds `.git`, else `working_dir`; git itself is not run."""
     for folder in (working_dir, *working_dir.parents):
-        if (folder / ".git").exists():
+        if _exists(folder / ".git"):
             return folder
     return working_dir
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above that may not be searched
+        return False
 
 
 def default_output_dir(config_home: Path, working_dir: Path) -> Path:
@@ -50,10 +57,14 @@ def choose_output_dir(asked: str | None, default: Path, working_dir: Path, *, al
     """The folder to write to; a relative one counts from the working directory.
 
     Raises:
-        StorageError: a system or credential folder was asked for and that is not allowed.
+        StorageError: a system or credential folder was asked for and that is not allowed, or no path at all.
     """
-    folder = working_dir / Path(asked).expanduser() if asked else default
-    if not allow_unsafe and is_sensitive(folder):
+    try:
+        folder = working_dir / Path(asked).expanduser() if asked else default
+        refused = is_sensitive(folder) and not allow_unsafe
+    except (RuntimeError, ValueError):  # "~name" of a user there is not; links in a circle; a NUL
+        raise StorageError("output_dir names no folder that can be.", hint="Give an absolute path.") from None
+    if refused:
         raise StorageError(
             f"{folder} is a system or credential folder, where no picture is written.",
             hint="Choose another output_dir, or set GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR=1 to allow it.",

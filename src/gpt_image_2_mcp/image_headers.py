@@ -13,6 +13,7 @@ from gpt_image_2_mcp.capabilities import Size
 _MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_PNG_CHUNKS = 512
+_MAX_JPEG_SEGMENTS = 4096
 # SOF0-SOF15 without DHT (C4), JPG (C8) and DAC (CC), which share the range.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -75,7 +76,9 @@ def _png_chunks_before_pixels(data: bytes) -> Iterator[bytes]:
 
 def _jpeg(data: bytes) -> ImageHeader | None:
     position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF:
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        if position + 9 > len(data) or data[position] != 0xFF:
+            return None
         marker = data[position + 1]
         if marker == 0xFF:  # fill byte
             position += 1

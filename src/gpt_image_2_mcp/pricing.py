@@ -28,8 +28,8 @@ def output_tokens(model: Model, quality: str, size: Size) -> int | None:
     if grid is None:
         return None
     long, short = max(size.width, size.height), min(size.width, size.height)
-    # Python's round() takes halves to the even neighbour, as the calculator does.
-    narrow = round(grid * short / long)
+    # In the calculator's own order, as it decides halves (1536x944); round() takes them to even, as it does.
+    narrow = round(grid / (long / short))
     return math.ceil(grid * narrow * (2_000_000 + size.pixels) / 4_000_000)
 
 
@@ -57,6 +57,13 @@ def input_image_tokens(size: Size) -> int:
     return math.ceil(math.floor(width * scale) / 32) * math.ceil(math.floor(height * scale) / 32)
 
 
+def _tile_tokens(size: Size) -> int:
+    """Tokens of one reference picture under the 1.x tile rule: short edge to 512 px, tiles of 512 px."""
+    fit = min(1.0, 2048 / max(size.width, size.height))
+    scale = 512 / min(size.width * fit, size.height * fit) * fit
+    return 65 + 129 * math.ceil(round(size.width * scale) / 512) * math.ceil(round(size.height * scale) / 512)
+
+
 def upper_bound(job: ImageJob) -> int | None:
     """The most the job can cost, in micro-dollars; None where the model's price or tokens are not known."""
     model = find_model(job.model)
@@ -67,9 +74,11 @@ def upper_bound(job: ImageJob) -> int | None:
     if made is None:
         return None
     prices = model.prices
+    read = _tile_tokens if model.token_table else input_image_tokens
     each = (
-        (len(job.prompt) + _HIDDEN_TEXT_TOKENS) * prices.text_in
-        + sum(input_image_tokens(image.size) for image in job.images) * prices.image_in
+        # Tokens never outnumber UTF-8 bytes; 1.5 also bills the text it writes, about the prompt again.
+        (len(job.prompt.encode()) + _HIDDEN_TEXT_TOKENS) * (prices.text_in + prices.text_out)
+        + sum(read(image.size) for image in job.images) * prices.image_in
         + made * prices.image_out
     )
     return _micro(each * job.count)

@@ -12,7 +12,8 @@ _SECRETS = re.compile(
     r"sk-[A-Za-z0-9_*.-]{6,}"  # OpenAI keys, also half masked as OpenAI echoes them
     r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{6,}"
     r"|data:[\w./+-]+;base64,[A-Za-z0-9+/=]*"
-    r"|[A-Za-z0-9+/]{64,}={0,2}",
+    # A run of 64 with a stretch of 32 without a slash: long paths of plain words are left alone.
+    r"|(?<![A-Za-z0-9+/])(?=[A-Za-z0-9+/]{64})[A-Za-z0-9+/]*?[A-Za-z0-9+]{32}[A-Za-z0-9+/]*={0,2}",
     re.IGNORECASE,
 )
 

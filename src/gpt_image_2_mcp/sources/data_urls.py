@@ -16,18 +16,17 @@ def decode_data_url(url: str) -> bytes:
     """The bytes of a data URL; its MIME type is not believed.
 
     Raises:
-        InputError: it is too long, has no comma or is not valid base64.
+        InputError: it is too long, has no comma or is not validly encoded.
     """
     if len(url) > _MAX_CHARS:
         raise InputError("The data: URL is larger than 50 MB.", hint="Save it to a file and give the path.")
     head, comma, body = url.partition(",")
     if not comma:
         raise InputError("The data: URL has no comma before its data.")
-    if not head.lower().endswith(";base64"):
-        return unquote_to_bytes(body)
     try:
-        return pybase64.b64decode(unquote_to_bytes(body), validate=True)
-    except ValueError:
+        data = unquote_to_bytes(body)
+        return pybase64.b64decode(data, validate=True) if head.lower().endswith(";base64") else data
+    except ValueError:  # bad base64, or a lone surrogate
         raise InputError(
-            "The data: URL is not valid base64.", hint="Save the picture to a file and give its path."
+            "The data: URL is not valid.", hint="Save the picture to a file and give its path."
         ) from None

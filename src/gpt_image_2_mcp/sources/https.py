@@ -49,7 +49,7 @@ class HttpsFetcher:
 
     async def _follow(self, client: httpx2.AsyncClient, target: httpx2.URL, asked: str) -> bytes:
         for _ in range(MAX_HOPS + 1):
-            if target.scheme != "https" or target.userinfo:
+            if target.scheme != "https" or target.userinfo or not target.host:
                 raise _failed(asked, "leads to an address that is not plain https")
             async with client.stream("GET", target) as response:
                 if response.status_code in _REDIRECTS and "location" in response.headers:

@@ -19,11 +19,18 @@ def path_of_file_url(url: str) -> Path:
     Raises:
         InputError: it names another host or no absolute path.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _not_here(url) from None
     path = url2pathname(parts.path)
-    if parts.netloc not in ("", "localhost") or "\0" in path or not Path(path).is_absolute():
-        raise InputError(f"{clean(url, 200)} is not a file on this machine.")
+    if parts.netloc.lower() not in ("", "localhost") or "\0" in path or not Path(path).is_absolute():
+        raise _not_here(url)
     return Path(path)
+
+
+def _not_here(url: str) -> InputError:
+    return InputError(f"{clean(url, 200)} is not a file on this machine.")
 
 
 def read_local(path: Path) -> bytes:
@@ -37,10 +44,15 @@ def read_local(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or "not a valid path") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise _unreadable(path, "not a file")
-        return file.read(MAX_INPUT_BYTES + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "input/output error") from None
+    finally:
+        os.close(handle)
 
 
 def _unreadable(path: Path, why: str) -> InputError:

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -71,24 +71,24 @@ class SqliteSessionStore:
         self._opened: sqlite3.Connection | None = None
 
     async def add(self, session: Session) -> None:
-        def insert(db: sqlite3.Connection) -> list[str]:
+        def insert(db: sqlite3.Connection) -> list[tuple[str, str]]:
             with db:
                 db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)", _session_row(session))
                 _insert_turn(db, session.id, session.last)
             excess = _count(db) - self._cap if self._cap else 0
-            others = "SELECT id FROM sessions WHERE id != ? ORDER BY updated_at LIMIT -1"
-            return [row[0] for row in db.execute(others, (session.id,))] if excess > 0 else []
+            others = "SELECT id, updated_at FROM sessions WHERE id != ? ORDER BY updated_at"
+            return db.execute(others, (session.id,)).fetchall() if excess > 0 else []
 
         await self._sweep()
-        for session_id in await self._run(insert):
+        for session_id, used in await self._run(insert):
             if not await self._run(lambda db: _count(db) > (self._cap or 0)):
                 break
-            await self._forget_if_idle(session_id)
+            await self._forget_if_idle(session_id, used)
 
     @asynccontextmanager
     async def turn(self, session_id: str) -> AsyncIterator[Session]:
         await self._find(session_id)
-        async with AsyncFileLock(self._lock_file(session_id), poll_interval=0.05):
+        async with AsyncFileLock(self._lock_file(session_id), mode=0o600, poll_interval=0.05):
             yield await self._find(session_id)
 
     async def append(self, session_id: str, turn: Turn, options: TurnOptions) -> Session:
@@ -106,7 +106,10 @@ class SqliteSessionStore:
 
     async def end(self, session_id: str) -> bool:
         await self._sweep()
-        return await self._run(lambda db: _delete(db, session_id))
+        ended = await self._run(lambda db: _delete(db, session_id))
+        if ended:
+            await self._run(lambda _db: self._drop_lock(session_id))
+        return ended
 
     async def active(self) -> tuple[Session, ...]:
         await self._sweep()
@@ -129,21 +132,28 @@ class SqliteSessionStore:
         if self._idle is None:
             return
         limit = (_text(self._clock() - self._idle),)
-        query = "SELECT id FROM sessions WHERE updated_at < ?"
-        for session_id in await self._run(lambda db: [row[0] for row in db.execute(query, limit)]):
-            await self._forget_if_idle(session_id)
+        query = "SELECT id, updated_at FROM sessions WHERE updated_at < ?"
+        for session_id, used in await self._run(lambda db: db.execute(query, limit).fetchall()):
+            await self._forget_if_idle(session_id, used)
 
-    async def _forget_if_idle(self, session_id: str) -> None:
+    async def _forget_if_idle(self, session_id: str, used: str) -> None:
+        """Forget a session that was last used at `used`, and not since by another process."""
+
         def forget(db: sqlite3.Connection) -> None:
-            lock = FileLock(self._lock_file(session_id), timeout=0)
+            lock = FileLock(self._lock_file(session_id), mode=0o600, timeout=0)
             try:
                 with lock:
-                    _delete(db, session_id)
+                    gone = _delete(db, session_id, used)
             except Timeout:
                 return  # a turn is in flight somewhere: an active session is never evicted
-            self._lock_file(session_id).unlink(missing_ok=True)
+            if gone:
+                self._drop_lock(session_id)
 
         await self._run(forget)
+
+    def _drop_lock(self, session_id: str) -> None:
+        with suppress(OSError):  # Windows keeps a file that a turn in flight holds
+            self._lock_file(session_id).unlink()
 
     def _lock_file(self, session_id: str) -> Path:
         return self._folder / "locks" / f"{session_id}.lock"
@@ -164,10 +174,20 @@ class SqliteSessionStore:
 
 
 def _open(folder: Path) -> sqlite3.Connection:
-    (folder / "locks").mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "locks").mkdir(mode=0o700, exist_ok=True)
     path = folder / "state.sqlite3"
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    try:
+        _prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
     # WAL before 3.51.3 can corrupt a file that two processes write (sqlite.org/wal.html, "WAL-reset bug").
     if sqlite3.sqlite_version_info >= (3, 51, 3):
         db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
@@ -175,7 +195,6 @@ def _open(folder: Path) -> sqlite3.Connection:
         db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = EXTRA;")
     db.execute("PRAGMA foreign_keys = ON")
     _migrate(db)
-    return db
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -241,9 +260,11 @@ def _count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM sessions").fetchone()[0])
 
 
-def _delete(db: sqlite3.Connection, session_id: str) -> bool:
+def _delete(db: sqlite3.Connection, session_id: str, used: str | None = None) -> bool:
+    """Delete a session; with `used` only if that is when it was last used."""
+    query = "DELETE FROM sessions WHERE id = ? AND updated_at = coalesce(?, updated_at)"
     with db:
-        return db.execute("DELETE FROM sessions WHERE id = ?", (session_id,)).rowcount > 0
+        return db.execute(query, (session_id, used)).rowcount > 0
 
 
 def _found(session: Session | None) -> Session:

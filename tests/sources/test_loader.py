@@ -1,0 +1,219 @@
+"""Inputs by the kind of their source, checked by their bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from gpt_image_2_mcp.capabilities import Size
+from gpt_image_2_mcp.errors import InputError, PictureChanged
+from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.sources import loader
+from gpt_image_2_mcp.sources.https import HttpsFetcher
+from gpt_image_2_mcp.sources.loader import Sources, check_picture, name_of
+from tests.support.pictures import mask, picture
+from tests.support.upstreams import streamed
+
+pytestmark = pytest.mark.anyio
+PNG = picture()
+LOADED = InputImage(PNG, "image.png", "image/png", Size(64, 48), has_alpha=False)
+
+
+def answer(request: httpx2.Request) -> httpx2.Response:
+    return streamed(200, PNG if request.url.path.endswith(".png") else b"<html>secret</html>")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    working_dir = tmp_path / "work"
+    working_dir.mkdir()
+    return Sources(working_dir, HttpsFetcher(lambda: httpx2.MockTransport(answer)))
+
+
+async def refusal(sources: Sources, source: str) -> str:
+    with pytest.raises(InputError) as caught:
+        await sources.load(source)
+    assert "nothing was sent" in str(caught.value)
+    return caught.value.message
+
+
+async def test_a_path_is_read_from_the_working_directory(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "work" / "a b.png").write_bytes(PNG)
+
+    for source in ("a b.png", "./a b.png", "../work/a b.png", str(tmp_path / "work" / "a b.png")):
+        assert await sources.load(source) == LOADED
+
+
+async def test_a_path_below_home_is_read(sources: Sources, home: Path) -> None:
+    (home / "a.png").write_bytes(PNG)
+
+    assert await sources.load("~/a.png") == LOADED
+
+
+async def test_a_path_of_a_user_there_is_not_is_only_a_name(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "work" / "~nobody-of-this-name").write_bytes(PNG)
+
+    assert await sources.load("~nobody-of-this-name") == LOADED
+
+
+async def test_a_file_url_is_read(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "a b.png").write_bytes(PNG)
+
+    assert await sources.load((tmp_path / "a b.png").as_uri()) == LOADED
+    assert (
+        await sources.load((tmp_path / "a b.png").as_uri().replace("file://", "File://localhost")) == LOADED
+    )
+
+
+async def test_an_https_url_is_fetched(sources: Sources) -> None:
+    assert await sources.load("https://pictures.example/a.png") == LOADED
+    assert await sources.load("HTTPS://pictures.example/a.png") == LOADED
+
+
+async def test_a_data_url_is_decoded_and_its_type_is_not_believed(sources: Sources) -> None:
+    text = base64.b64encode(PNG).decode()
+
+    for head in ("data:image/png;base64,", "DATA:image/jpeg;base64,", "data:text/html;base64,"):
+        assert await sources.load(head + text) == LOADED
+
+
+@pytest.mark.parametrize(
+    ("format_", "filename", "mime_type"),
+    [
+        ("PNG", "image.png", "image/png"),
+        ("JPEG", "image.jpeg", "image/jpeg"),
+        ("WEBP", "image.webp", "image/webp"),
+    ],
+)
+async def test_the_kind_is_read_from_the_bytes_and_not_from_the_name(
+    sources: Sources, tmp_path: Path, format_: Any, filename: str, mime_type: str
+) -> None:
+    (tmp_path / "work" / "picture.gif").write_bytes(picture(format_=format_))
+
+    image = await sources.load("picture.gif")
+
+    assert (image.filename, image.mime_type) == (filename, mime_type)
+
+
+async def test_a_mask_is_known_to_have_alpha(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "work" / "mask.png").write_bytes(mask())
+
+    assert (await sources.load("mask.png")).has_alpha
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        picture(format_="GIF"),
+        picture(format_="BMP"),
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"root:x:0:0:root:/root:/bin/bash\n",
+        b"",
+        PNG[:20],
+    ],
+    ids=["gif", "bmp", "svg", "text", "empty", "torn"],
+)
+async def test_other_files_are_refused_whatever_they_are_called(
+    sources: Sources, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "work" / "cat.png").write_bytes(content)
+
+    assert await refusal(sources, "cat.png") == "cat.png is not a PNG, JPEG or WebP picture."
+
+
+@pytest.mark.skipif(not Path("/etc/passwd").exists(), reason="the file is of POSIX")
+@pytest.mark.parametrize("source", ["/etc/passwd", "file:///etc/passwd", "../" * 20 + "etc/passwd"])
+async def test_a_system_file_is_refused_and_nothing_of_it_is_told(sources: Sources, source: str) -> None:
+    message = await refusal(sources, source)
+
+    assert message == f"{source} is not a PNG, JPEG or WebP picture."
+
+
+async def test_a_page_instead_of_a_picture_is_refused_without_its_words(sources: Sources) -> None:
+    message = await refusal(sources, "https://pictures.example/page")
+
+    assert message == "https://pictures.example/page is not a PNG, JPEG or WebP picture."
+
+
+async def test_a_data_url_is_refused_without_its_content(sources: Sources) -> None:
+    text = base64.b64encode(b"secret words").decode()
+
+    assert await refusal(sources, f"data:image/png;base64,{text}") == (
+        "The data: URL is not a PNG, JPEG or WebP picture."
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://pictures.example/a.png",
+        "ftp://x/a.png",
+        "s3://bucket/a.png",
+        "chrome-extension://a/b",
+        "HTTP://x",
+    ],
+)
+async def test_other_schemes_are_refused(sources: Sources, source: str) -> None:
+    assert await refusal(sources, source) == (
+        f"{source} is of a kind that is not read: only https URLs are fetched."
+    )
+
+
+@pytest.mark.parametrize(
+    "source", ["missing.png", "", ".", "C:\\pictures\\cat.png", "a\0b", "javascript:x", "~"]
+)
+async def test_a_path_that_is_no_file_is_refused(sources: Sources, source: str) -> None:
+    assert "cannot be read" in await refusal(sources, source)
+
+
+async def test_a_picture_over_the_limit_is_refused(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / "big.png").write_bytes(PNG)
+    monkeypatch.setattr(loader, "MAX_INPUT_BYTES", len(PNG))
+    assert await sources.load("big.png") == LOADED
+
+    monkeypatch.setattr(loader, "MAX_INPUT_BYTES", len(PNG) - 1)
+    assert await refusal(sources, "big.png") == "big.png is larger than 50 MB."
+
+
+def test_a_source_is_named_short_and_without_secrets() -> None:
+    assert name_of("data:image/png;base64,AAAA") == "The data: URL"
+    assert name_of("a\x1b[31m\nb.png") == "a[31m b.png"
+    assert len(name_of("x/" * 5000)) == 200
+    assert "AAAA" not in name_of(" data:image/png;base64,AAAA")
+
+
+def test_a_checked_picture_says_what_its_header_says() -> None:
+    assert check_picture(PNG, "it") == LOADED
+
+
+def stored(path: Path, data: bytes = PNG) -> StoredImage:
+    return StoredImage(path, len(data), "image/png", Size(64, 48), hashlib.sha256(data).hexdigest())
+
+
+async def test_a_stored_picture_is_read_back(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+
+    assert await sources.load_stored(stored(tmp_path / "a.png")) == LOADED
+
+
+async def test_a_stored_picture_that_was_changed_is_not_sent(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(color="red"))
+
+    with pytest.raises(PictureChanged, match="is not the one that was saved") as caught:
+        await sources.load_stored(stored(tmp_path / "a.png"))
+    assert "start_edit_session" in caught.value.hint
+
+
+async def test_a_stored_picture_that_is_gone_is_said_to_be(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+
+    for name in ("a.png", "folder"):
+        with pytest.raises(PictureChanged, match="is no longer there"):
+            await sources.load_stored(stored(tmp_path / name))

@@ -1,0 +1,404 @@
+"""Pictures as files: strict decoding, never partial, never over another file, twice is once."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+import random
+import re
+import stat
+import tempfile
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pybase64
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gpt_image_2_mcp.capabilities import Size
+from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
+from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
+from gpt_image_2_mcp.stores import files
+from gpt_image_2_mcp.stores.files import FileImageStore
+from tests.support.pictures import picture
+
+pytestmark = pytest.mark.anyio
+TOKEN = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+PNG = picture()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "pictures" / "project"
+
+
+@pytest.fixture
+def placement(folder: Path) -> Placement:
+    return Placement(folder, "image", "20260422-150301", TOKEN)
+
+
+def spooled(
+    tmp_path: Path, text: bytes, before: bytes = b'{"b64_json":"', after: bytes = b'"}'
+) -> EncodedPicture:
+    body = tmp_path / "answer.0.resp"
+    body.write_bytes(before + text + after)
+    return EncodedPicture(body, len(before), len(before) + len(text))
+
+
+def encoded(tmp_path: Path, data: bytes) -> EncodedPicture:
+    return spooled(tmp_path, base64.b64encode(data))
+
+
+async def saved(source: EncodedPicture, placement: Placement, index: int = 0, count: int = 1) -> StoredImage:
+    return await FileImageStore().save(source, placement, index, count)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+async def test_a_picture_is_written_as_it_came(tmp_path: Path, placement: Placement) -> None:
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert stored == StoredImage(
+        path=placement.folder / "image-20260422-150301-a1b2c3.png",
+        size_bytes=len(PNG),
+        mime_type="image/png",
+        size=Size(64, 48),
+        sha256=hashlib.sha256(PNG).hexdigest(),
+    )
+    assert stored.path.read_bytes() == PNG
+    assert names(placement.folder) == [stored.path.name]
+
+
+@pytest.mark.parametrize(
+    ("format_", "extension", "mime_type"),
+    [
+        ("PNG", "png", "image/png"),
+        ("JPEG", "jpeg", "image/jpeg"),
+        ("WEBP", "webp", "image/webp"),
+        ("GIF", "gif", "image/gif"),
+    ],
+)
+async def test_the_extension_follows_the_real_bytes(
+    tmp_path: Path, placement: Placement, format_: Any, extension: str, mime_type: str
+) -> None:
+    stored = await saved(encoded(tmp_path, picture(format_=format_)), placement)
+
+    assert stored.path.suffix == f".{extension}"
+    assert stored.mime_type == mime_type
+
+
+async def test_several_pictures_have_numbered_names(tmp_path: Path, placement: Placement) -> None:
+    for index in range(3):
+        await saved(encoded(tmp_path, picture(color=("red", "green", "blue")[index])), placement, index, 3)
+
+    assert names(placement.folder) == [f"image-20260422-150301-a1b2c3-{n}.png" for n in (1, 2, 3)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
+async def test_a_picture_has_the_mode_of_any_new_file(tmp_path: Path, placement: Placement) -> None:
+    before = os.umask(0o022)
+    try:
+        stored = await saved(encoded(tmp_path, PNG), placement)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(stored.path.stat().st_mode) == 0o644
+
+
+GOOD = base64.b64encode(PNG)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (GOOD[:-1], "a character short"),
+        (GOOD[:8] + b"=" + GOOD[9:], "padding in the middle"),
+        (GOOD[:8] + b"QQ==" + GOOD[8:], "two texts in one"),
+        (GOOD + b"====", "too much padding"),
+        (GOOD + b"=", "one padding too much"),
+        (GOOD[:9] + b"!" + GOOD[10:], "a stray character"),
+        (GOOD[:76] + b"\n" + GOOD[76:], "a line break"),
+        (GOOD[:76] + b" " + GOOD[77:], "a blank"),
+        (GOOD[:20] + b"-_" + GOOD[22:], "the alphabet of URLs"),
+        (GOOD[:20] + b"\xc3\xa9" + GOOD[22:], "a letter that is not ASCII"),
+        (GOOD[:20] + b"\\u00e9" + GOOD[26:], "an escaped letter that is not ASCII"),
+        (GOOD[:20] + b"\\x" + GOOD[22:], "an escape there is not"),
+        (GOOD + b"\\", "an escape cut in half"),
+        (b"data:image/png;base64," + GOOD, "a data URL"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("slice_", [4, 1024])
+async def test_damaged_text_is_refused_and_leaves_nothing(
+    tmp_path: Path,
+    placement: Placement,
+    monkeypatch: pytest.MonkeyPatch,
+    text: bytes,
+    why: str,
+    slice_: int,
+) -> None:
+    monkeypatch.setattr(files, "_SLICE", slice_)
+    with pytest.raises(InvalidAnswer, match="is damaged"):
+        await saved(spooled(tmp_path, text), placement)
+
+    assert names(placement.folder) == []
+
+
+@pytest.mark.parametrize("slice_", [4, 64, 1024 * 1024])
+async def test_escaped_slashes_are_read_as_slashes(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch, slice_: int
+) -> None:
+    monkeypatch.setattr(files, "_SLICE", slice_)
+    data = PNG + b"\xff" * 300
+    text = base64.b64encode(data).replace(b"/", rb"\/")
+    assert text.count(rb"\/") > 100
+
+    stored = await saved(spooled(tmp_path, text), placement)
+
+    assert stored.path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", b"<html>an error page</html>", b"root:x:0:0:root:/root:/bin/bash\n", PNG[:20]],
+    ids=["empty", "nul", "html", "passwd", "torn"],
+)
+async def test_what_is_no_picture_is_refused_and_leaves_nothing(
+    tmp_path: Path, placement: Placement, data: bytes
+) -> None:
+    with pytest.raises(InvalidAnswer, match="is not a picture"):
+        await saved(encoded(tmp_path, data), placement)
+
+    assert names(placement.folder) == []
+
+
+async def test_a_body_that_is_shorter_than_told_is_refused(tmp_path: Path, placement: Placement) -> None:
+    whole = spooled(tmp_path, GOOD, after=b"")
+
+    with pytest.raises(InvalidAnswer, match="is damaged"):
+        await saved(replace(whole, end=whole.end + 400), placement)
+
+    assert names(placement.folder) == []
+
+
+async def test_another_file_is_never_overwritten(tmp_path: Path, placement: Placement) -> None:
+    placement.folder.mkdir(parents=True)
+    taken = placement.folder / placement.filename("png", 0, 1)
+    taken.write_bytes(b"somebody's file")
+
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert taken.read_bytes() == b"somebody's file"
+    assert stored.path.name == "image-20260422-150301-a1b2c3d4e5.png"
+    assert stored.path.read_bytes() == PNG
+
+
+async def test_a_name_grows_until_it_is_free(tmp_path: Path, placement: Placement) -> None:
+    placement.folder.mkdir(parents=True)
+    for digits in (6, 10, 16):
+        (placement.folder / placement.filename("png", 0, 1, digits=digits)).write_bytes(b"x")
+
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert stored.path.name == f"image-20260422-150301-{TOKEN}.png"
+
+
+async def test_when_every_name_is_taken_nothing_is_lost_or_left(tmp_path: Path, placement: Placement) -> None:
+    placement.folder.mkdir(parents=True)
+    for digits in (6, 10, 16, 32):
+        (placement.folder / placement.filename("png", 0, 1, digits=digits)).write_bytes(b"x")
+    before = names(placement.folder)
+
+    with pytest.raises(StorageError, match="Every name"):
+        await saved(encoded(tmp_path, PNG), placement)
+
+    assert names(placement.folder) == before
+
+
+async def test_the_same_picture_twice_is_one_file(tmp_path: Path, placement: Placement) -> None:
+    """As when an operation is carried on by another process after the file was written."""
+    first = await saved(encoded(tmp_path, PNG), placement)
+    second = await saved(encoded(tmp_path, PNG), placement)
+
+    assert first == second
+    assert names(placement.folder) == [first.path.name]
+
+
+async def test_another_picture_under_the_same_name_is_a_second_file(
+    tmp_path: Path, placement: Placement
+) -> None:
+    first = await saved(encoded(tmp_path, PNG), placement)
+    second = await saved(encoded(tmp_path, picture(color="red")), placement)
+    again = await saved(encoded(tmp_path, picture(color="red")), placement)
+
+    assert second == again
+    assert names(placement.folder) == sorted([first.path.name, second.path.name])
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
+async def test_a_disk_without_hard_links_keeps_every_promise(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def no_links(*_paths: Any, **_options: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", no_links)
+    placement.folder.mkdir(parents=True)
+    taken = placement.folder / placement.filename("png", 0, 1)
+    taken.write_bytes(b"somebody's file")
+
+    first = await saved(encoded(tmp_path, PNG), placement)
+    second = await saved(encoded(tmp_path, PNG), placement)
+
+    assert taken.read_bytes() == b"somebody's file"
+    assert first == second
+    assert first.path.read_bytes() == PNG
+    assert names(placement.folder) == sorted([taken.name, first.path.name])
+
+
+async def test_a_full_disk_is_said_and_leaves_nothing(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source = encoded(tmp_path, PNG)
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        await saved(source, placement)
+
+    assert "the answer itself was kept" in caught.value.hint
+    assert source.body.exists()
+    assert names(placement.folder) == []
+
+
+async def test_a_crash_while_decoding_leaves_nothing(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: Any, **_options: Any) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pybase64, "b64decode", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        files._save(encoded(tmp_path, PNG), placement, 0, 1)
+
+    assert names(placement.folder) == []
+
+
+async def test_a_spool_that_is_gone_is_an_error_of_storage(tmp_path: Path, placement: Placement) -> None:
+    with pytest.raises(StorageError):
+        await saved(EncodedPicture(tmp_path / "gone", 0, 4), placement)
+
+    assert names(placement.folder) == []
+
+
+async def test_preparing_makes_the_folder_and_leaves_no_trace(folder: Path) -> None:
+    await FileImageStore().prepare(folder)
+    await FileImageStore().prepare(folder)
+
+    assert folder.is_dir()
+    assert names(folder) == []
+
+
+async def test_a_folder_that_is_a_file_is_refused_before_anything_is_sent(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.write_text("a file")
+
+    for place in (folder, folder / "below"):
+        with pytest.raises(StorageError, match=f"^The folder {place} cannot be written") as caught:
+            await FileImageStore().prepare(place)
+        assert caught.value.hint.endswith("nothing was sent.")
+
+
+async def test_a_read_only_disk_is_refused_before_anything_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**_options: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+
+    with pytest.raises(StorageError, match="Read-only file system"):
+        await FileImageStore().prepare(folder)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_without_the_right_to_write_is_refused(
+    tmp_path: Path, folder: Path, placement: Placement
+) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+
+    with pytest.raises(StorageError, match="Permission denied"):
+        await FileImageStore().prepare(folder)
+    with pytest.raises(StorageError, match="Permission denied"):
+        await saved(encoded(tmp_path, PNG), placement)
+
+
+async def test_a_large_picture_is_decoded_in_slices_and_equals_the_original(
+    tmp_path: Path, placement: Placement
+) -> None:
+    noise = random.Random(7).randbytes(900 * 900 * 3)
+    buffer = BytesIO()
+    Image.frombytes("RGB", (900, 900), noise).save(buffer, "PNG", compress_level=0)
+    data = buffer.getvalue()
+    assert len(base64.b64encode(data)) > 3 * files._SLICE
+
+    stored = await saved(encoded(tmp_path, data), placement)
+
+    assert stored.path.read_bytes() == data
+    assert (stored.size, stored.size_bytes) == (Size(900, 900), len(data))
+    assert stored.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def decoded(tmp_path: Path, text: bytes, before: bytes, slice_: int) -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_SLICE", slice_)
+        source = spooled(tmp_path, text, before)
+        with source.body.open("rb") as body:
+            return b"".join(files._decoded_slices(body, source))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.binary(max_size=200),
+    before=st.binary(max_size=10),
+    slice_=st.integers(1, 20).map(lambda n: n * 4),
+    escaped=st.booleans(),
+)
+@example(data=b"\xff" * 12, before=b"", slice_=4, escaped=True)
+@example(data=b"a", before=b"", slice_=4, escaped=False)
+def test_any_bytes_come_back_whatever_the_slices(
+    tmp_path: Path, data: bytes, before: bytes, slice_: int, escaped: bool
+) -> None:
+    text = base64.b64encode(data)
+
+    assert decoded(tmp_path, text.replace(b"/", rb"\/") if escaped else text, before, slice_) == data
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.one_of(st.binary(max_size=40), st.text('AQz/+=\\n" ', max_size=40).map(str.encode)),
+    slice_=st.sampled_from([4, 8, 1024]),
+)
+@example(text=b"QQ==QQ==", slice_=4)
+def test_text_that_is_no_base64_is_refused_whatever_the_slices(
+    tmp_path: Path, text: bytes, slice_: int
+) -> None:
+    """RFC 4648 section 4 is the judge; what an escape means is the JSON string's business."""
+    assume(b"\\" not in text)
+    if re.fullmatch(rb"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text):
+        assert decoded(tmp_path, text, b"", slice_) == base64.b64decode(text)
+    else:
+        with pytest.raises(InvalidAnswer):
+            decoded(tmp_path, text, b"", slice_)

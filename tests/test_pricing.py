@@ -1,0 +1,291 @@
+"""Tokens and money, against the published figures and hand-made sums."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.capabilities import MODELS, FixedSizes, FlexibleSizes, Model, Size, find_model
+from gpt_image_2_mcp.models import CachedTokens, ImageJob, InputImage, InputTokens, OutputTokens, Usage
+from gpt_image_2_mcp.pricing import cost, format_usd, input_image_tokens, output_tokens, upper_bound
+from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sandbox.usage import request_usage
+
+# OpenAI's calculator in the image guide, read 2026-09-22; equal to real usage where that is known.
+# size | gpt-image-2 low medium high | gpt-image-2.5 low medium high xhigh max
+CALCULATOR = """
+1024x1024 | 196 1756 7024  | 196 439 1756 3122 7024
+1536x1024 | 158 1372 5488  | 158 343 1372 2459 5488
+1024x1536 | 158 1372 5488  | 158 343 1372 2459 5488
+1536x864  | 120 1078 4312  | 120 280 1078 1917 4312
+2048x1152 | 157 1413 5650  | 157 367 1413 2511 5650
+2048x2048 | 397 3568 14272 | 397 892 3568 6343 14272
+2560x1440 | 205 1843 7370  | 205 478 1843 3276 7370
+3840x2160 | 371 3336 13342 | 371 865 3336 5930 13342
+1280x720  | 106 947 3787   | 106 246 947 1683 3787
+2880x2880 | 659 5930 23719 | 659 1483 5930 10542 23719
+3840x1280 | 139 1328 5311  | 139 332 1328 2324 5311
+1024x640  | 107 956 3824   | 107 239 956 1700 3824
+"""
+LEGACY = """
+1024x1024 | 272 1056 4160
+1024x1536 | 408 1584 6240
+1536x1024 | 400 1568 6208
+"""
+LEGACY_MODELS = ("gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest")
+
+
+def model(id_: str) -> Model:
+    found = find_model(id_)
+    assert found is not None
+    return found
+
+
+def size(text: str) -> Size:
+    found = Size.parse(text)
+    assert found is not None
+    return found
+
+
+def figures() -> Iterator[tuple[str, str, str, int]]:
+    for line in CALCULATOR.strip().splitlines():
+        edges, for_2, for_25 = (part.split() for part in line.split("|"))
+        for quality, tokens in zip(("low", "medium", "high"), for_2, strict=True):
+            yield "gpt-image-2", quality, edges[0], int(tokens)
+        for quality, tokens in zip(("low", "medium", "high", "xhigh", "max"), for_25, strict=True):
+            yield "gpt-image-2.5-flare", quality, edges[0], int(tokens)
+            yield "gpt-image-2.5-sunburst-2026-09-08", quality, edges[0], int(tokens)
+    for line in LEGACY.strip().splitlines():
+        edges, row = (part.split() for part in line.split("|"))
+        for id_ in LEGACY_MODELS:
+            for quality, tokens in zip(("low", "medium", "high"), row, strict=True):
+                yield id_, quality, edges[0], int(tokens)
+    yield "gpt-image-2", "low", "976x704", 129
+    yield "gpt-image-2", "low", "960x720", 130
+    yield "gpt-image-2", "high", "1792x1024", 5063
+    yield "gpt-image-2", "high", "3584x2048", 12329
+
+
+@pytest.mark.parametrize(("id_", "quality", "edges", "tokens"), list(figures()))
+def test_output_tokens_are_the_published_ones(id_: str, quality: str, edges: str, tokens: int) -> None:
+    assert output_tokens(model(id_), quality, size(edges)) == tokens
+
+
+def test_halves_fall_as_in_the_calculators_own_arithmetic() -> None:
+    # 48 * 944 / 1536 is 29.5 and would round to 30; 48 / (1536 / 944) is a hair less in doubles, so 29.
+    assert output_tokens(model("gpt-image-2"), "medium", Size(1536, 944)) == math.ceil(
+        48 * 29 * (2_000_000 + 1536 * 944) / 4_000_000
+    )
+    # 1024x672 at low is 10.5 exactly: to the even 10, so 108 tokens and not 119 (community t/1382699).
+    assert output_tokens(model("gpt-image-2"), "low", Size(1024, 672)) == 108
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 240), st.integers(1, 240), st.sampled_from(["low", "medium", "high"]))
+def test_a_turned_picture_costs_the_same(a: int, b: int, quality: str) -> None:
+    sizes = Size(a * 16, b * 16), Size(b * 16, a * 16)
+
+    assert len({output_tokens(model("gpt-image-2"), quality, each) for each in sizes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("id_", "quality", "edges"),
+    [
+        ("gpt-image-2", "auto", "1024x1024"),
+        ("gpt-image-2", "xhigh", "1024x1024"),
+        ("gpt-image-1.5", "low", "2048x2048"),
+        ("gpt-image-2.6-flare", "low", "1024x1024"),
+        ("gpt-image-2.6-sunburst", "max", "1024x1024"),
+    ],
+)
+def test_tokens_that_nothing_predicts_are_unknown(id_: str, quality: str, edges: str) -> None:
+    assert output_tokens(model(id_), quality, size(edges)) is None
+
+
+@pytest.mark.parametrize(
+    ("edges", "tokens"),
+    [
+        ("1024x1024", 1024),
+        ("1536x1024", 1536),
+        ("1024x1536", 1536),
+        ("341x512", 704),
+        ("1179x2556", 1482),
+        ("512x512", 1024),
+        ("1920x1080", 1508),
+        ("3840x2160", 1508),
+        ("2048x2048", 1521),
+        ("4032x3024", 1452),
+    ],
+)
+def test_input_tokens_are_those_of_real_bills(edges: str, tokens: int) -> None:
+    """Five real usages of community.openai.com t/1382940, and further values of the same form."""
+    assert input_image_tokens(size(edges)) == tokens
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_no_input_picture_takes_more_tokens_than_the_budget(width: int, height: int) -> None:
+    assert 0 < input_image_tokens(Size(width, height)) <= 1536
+
+
+def usage(input_tokens: int, output_tokens: int, **details: object) -> Usage:
+    return Usage.model_validate(
+        {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": input_tokens + output_tokens,
+            **details,
+        }
+    )
+
+
+def test_a_call_costs_text_and_pictures_in_and_pictures_out() -> None:
+    # 10 x $5 + 1000 x $8 + 3900 x $30, all per million: $0.12505.
+    spent = usage(1010, 3900, input_tokens_details=InputTokens(text_tokens=10, image_tokens=1000))
+
+    assert cost("gpt-image-2", spent) == 125_050
+    assert cost("gpt-image-2.6-sunburst", spent) == 125_050
+    assert cost("gpt-image-2-2026-04-21", spent) == 125_050
+
+
+def test_the_readme_example_costs_what_its_tokens_say() -> None:
+    spent = usage(16, 7024, input_tokens_details=InputTokens(text_tokens=16))
+
+    assert cost("gpt-image-2", spent) == 16 * 5 + 7024 * 30 == 210_800
+
+
+def test_input_tokens_without_a_kind_count_as_pictures() -> None:
+    assert cost("gpt-image-2", usage(100, 0)) == 100 * 8
+    some = usage(100, 0, input_tokens_details=InputTokens(text_tokens=30, image_tokens=50))
+    assert cost("gpt-image-2", some) == 30 * 5 + 70 * 8
+    more = usage(10, 0, input_tokens_details=InputTokens(text_tokens=10, image_tokens=50))
+    assert cost("gpt-image-2", more) == 10 * 5 + 50 * 8
+
+
+def test_cached_tokens_have_prices_of_their_own() -> None:
+    spent = usage(
+        1100,
+        0,
+        input_tokens_details=InputTokens(text_tokens=100, image_tokens=1000),
+        cached_tokens_details=CachedTokens(cached_text_tokens=40, cached_image_tokens=600),
+    )
+
+    assert cost("gpt-image-2", spent) == 60 * 5 + 40 * 1.25 + 400 * 8 + 600 * 2
+    assert cost("gpt-image-1-mini", spent) == 60 * 2 + 40 * 0.2 + 400 * 2.5 + 600 * 0.25
+
+
+def test_text_that_a_model_writes_is_billed_only_by_the_1_5_family() -> None:
+    spent = usage(0, 4260, output_tokens_details=OutputTokens(text_tokens=100, image_tokens=4160))
+
+    assert cost("gpt-image-1.5", spent) == 4160 * 32 + 100 * 10
+    assert cost("chatgpt-image-latest", spent) == 4160 * 32 + 100 * 10
+    assert cost("gpt-image-2", spent) == 4160 * 30
+    assert cost("gpt-image-1-mini", spent) == 4160 * 8
+
+
+@pytest.mark.parametrize(("cached", "micro"), [(1, 1), (2, 3), (3, 4), (6, 8)])
+def test_half_a_micro_dollar_is_rounded_up(cached: int, micro: int) -> None:
+    spent = usage(
+        cached,
+        0,
+        input_tokens_details=InputTokens(text_tokens=cached),
+        cached_tokens_details=CachedTokens(cached_text_tokens=cached),
+    )
+
+    assert cost("gpt-image-2", spent) == micro
+
+
+def test_without_a_usage_or_a_price_the_cost_is_unknown() -> None:
+    assert cost("gpt-image-2", None) is None
+    assert cost("somebody-elses-model", usage(1, 1)) is None
+
+
+def test_money_is_printed_with_four_decimals() -> None:
+    assert [format_usd(micro) for micro in (0, 52_680, 210_800, 1_000_000)] == [
+        "$0.0000",
+        "$0.0527",
+        "$0.2108",
+        "$1.0000",
+    ]
+
+
+def job(id_: str, prompt: str = "p", inputs: tuple[Size, ...] = (), **options: object) -> ImageJob:
+    images = tuple(InputImage(b"", "i.png", "image/png", each, has_alpha=False) for each in inputs)
+    chosen = RenderOptions.model_validate({"model": id_, **options})
+    return ImageJob("edit" if inputs else "generate", prompt, chosen, images)
+
+
+def test_the_bound_is_made_of_prompt_inputs_and_dearest_picture() -> None:
+    bound = upper_bound(job("gpt-image-2", "abcd", (Size(1024, 1024),), size="1024x1024", quality="low", n=2))
+
+    assert bound == 2 * ((4 + 32) * 5 + 1024 * 8 + 196 * 30)
+
+
+def test_what_is_left_to_the_model_is_bounded_by_the_dearest() -> None:
+    text = (1 + 32) * 5
+
+    assert upper_bound(job("gpt-image-2")) == text + 23_719 * 30
+    assert upper_bound(job("gpt-image-2", quality="auto", size="auto")) == text + 23_719 * 30
+    assert upper_bound(job("gpt-image-2", size="1024x1024")) == text + 7024 * 30
+    assert upper_bound(job("gpt-image-2.5-flare", size="1024x1024", quality="high")) == text + 1756 * 30
+    assert upper_bound(job("gpt-image-1-mini", quality="low")) == (1 + 32) * 2 + 408 * 8
+
+
+def test_a_prompt_of_rare_characters_is_bounded_by_its_bytes() -> None:
+    latin, rare = job("gpt-image-2", "aaaa"), job("gpt-image-2", "\U0001f9ff")
+
+    assert upper_bound(latin) == upper_bound(rare)
+
+
+@pytest.mark.parametrize("id_", ["gpt-image-2.6-flare", "gpt-image-2.6-sunburst", "gpt-image-3"])
+def test_a_model_without_a_known_token_count_has_no_bound(id_: str) -> None:
+    assert upper_bound(job(id_, quality="low", size="1024x1024")) is None
+
+
+FLEXIBLE_SIZES = st.builds(Size, st.integers(1, 4000), st.integers(1, 4000)).map(FlexibleSizes().nearest)
+
+
+@settings(max_examples=200, deadline=None)
+@given(FLEXIBLE_SIZES, st.sampled_from(MODELS))
+def test_no_legal_size_is_dearer_than_the_one_reserved_for_auto(chosen: Size, entry: Model) -> None:
+    if isinstance(entry.sizes, FixedSizes):
+        chosen = entry.sizes.nearest(chosen)
+    for quality in entry.qualities:
+        one, any_ = (pricing.dearest_output_tokens(entry, quality, s) for s in (chosen, None))
+        assert (one is None) == (any_ is None)
+        assert (one or 0) <= (any_ or 0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_call_to_the_sandbox_costs_more_than_its_bound(data: st.DataObject) -> None:
+    entry = data.draw(st.sampled_from([m for m in MODELS if not m.id.startswith("gpt-image-2.6")]))
+    rendered = entry.sizes.nearest(data.draw(FLEXIBLE_SIZES))
+    quality = data.draw(st.sampled_from([q for q in entry.qualities if q != "auto"]))
+    prompt = data.draw(st.text(min_size=1, max_size=60))
+    inputs = data.draw(st.lists(st.builds(Size, st.integers(1, 5000), st.integers(1, 5000)), max_size=3))
+    n = data.draw(st.integers(1, 3))
+    asked = {
+        "n": n,
+        "size": data.draw(st.sampled_from([None, "auto", str(rendered)])),
+        "quality": data.draw(st.sampled_from([None, "auto", quality])),
+    }
+
+    spent = request_usage(
+        entry.id,
+        prompt,
+        rendered=[(rendered.width, rendered.height)] * n,
+        quality=quality,
+        inputs=[(each.width, each.height) for each in inputs],
+    )
+    bound = upper_bound(job(entry.id, prompt, tuple(inputs), **asked))
+    paid = cost(entry.id, Usage.model_validate(spent))
+
+    assert isinstance(bound, int)
+    assert isinstance(paid, int)
+    assert 0 < paid <= bound

@@ -1,0 +1,389 @@
+"""Arguments as language models really send them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from gpt_image_2_mcp.capabilities import PROMPT_MAX_CHARS
+from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.requests import (
+    Arguments,
+    ContinueSessionRequest,
+    EditRequest,
+    EndSessionRequest,
+    GenerateRequest,
+    ListSessionsRequest,
+    RenderOptions,
+    StartSessionRequest,
+    TurnOptions,
+    parse_arguments,
+)
+
+TOOL_REQUESTS: tuple[type[Arguments], ...] = (
+    GenerateRequest,
+    EditRequest,
+    StartSessionRequest,
+    ContinueSessionRequest,
+    EndSessionRequest,
+    ListSessionsRequest,
+)
+REQUESTS: tuple[type[Arguments], ...] = (*TOOL_REQUESTS, TurnOptions, RenderOptions)
+
+
+def generate(**arguments: object) -> GenerateRequest:
+    return parse_arguments(GenerateRequest, {"prompt": "a cat", **arguments})
+
+
+def edit(**arguments: object) -> EditRequest:
+    return parse_arguments(EditRequest, {"prompt": "a cat", "images": "a.png", **arguments})
+
+
+def refusal(request: type[Arguments], arguments: dict[str, object]) -> str:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_arguments(request, arguments)
+    assert caught.value.hint == InvalidRequest.default_hint
+    assert caught.value.__cause__ is None
+    return caught.value.message
+
+
+def refused(**arguments: object) -> str:
+    return refusal(GenerateRequest, {"prompt": "a cat", **arguments})
+
+
+@pytest.mark.parametrize("value", [2, "2", 2.0, "2.0", " 2 ", "02"])
+def test_a_whole_number_is_taken_in_any_dress(value: object) -> None:
+    assert generate(n=value).n == 2
+
+
+@pytest.mark.parametrize("value", [0, "0", 0.0])
+def test_zero_is_a_value_and_not_unset(value: object) -> None:
+    assert generate(output_compression=value).output_compression == 0
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_true_and_false_are_no_numbers(value: bool) -> None:
+    assert refused(n=value) == "`n` must be a whole number, not true or false."
+    assert refused(output_compression=value) == (
+        "`output_compression` must be a whole number, not true or false."
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [2.5, "2.5", "two", "1e1", [2], {"n": 2}, float("inf"), float("nan"), "true", "9" * 5000, "\ud800"],
+)
+def test_anything_else_is_no_number(value: object) -> None:
+    assert refused(n=value) in {"`n` must be a whole number.", "`n` must be valid Unicode text."}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("n", 0, "must be at least 1"),
+        ("n", -1, "must be at least 1"),
+        ("n", 11, "must be at most 10"),
+        pytest.param("n", 10**5000, "must be at most 10", id="n-huge"),
+        ("n", -(10**30), "must be at least 1"),
+        ("output_compression", -1, "must be at least 0"),
+        ("output_compression", "101", "must be at most 100"),
+        ("filename_prefix", "x" * 61, "must be at most 60 characters long"),
+        ("user", "x" * 257, "must be at most 256 characters long"),
+        ("model", "x" * 101, "must be at most 100 characters long"),
+        ("prompt", "x" * (PROMPT_MAX_CHARS + 1), "must be at most 32,000 characters long"),
+        ("prompt", " \n\t", "must say something"),
+        ("prompt", 5, "must be text"),
+        ("prompt", ["a cat"], "must be text"),
+        ("output_dir", {"path": "x"}, "must be text"),
+        ("output_dir", "\udfff", "must be valid Unicode text"),
+        ("size", 1024, "must be text: `auto` or WIDTHxHEIGHT, such as 1536x1024"),
+        ("size", [1024, 1024], "must be text: `auto` or WIDTHxHEIGHT, such as 1536x1024"),
+        ("size", "big", "must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024"),
+        ("size", "1024", "must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024"),
+        ("size", "16:9", "must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024"),
+        ("size", "0x0", "must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024"),
+        ("size", "1\u0660\u0662\u0664x1024", "must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024"),
+    ],
+)
+def test_a_broken_rule_is_named_and_the_value_is_not(name: str, value: object, rule: str) -> None:
+    assert refused(**{name: value}) == f"`{name}` {rule}."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 1),
+        ("n", 10),
+        ("output_compression", 100),
+        ("filename_prefix", "x" * 60),
+        ("user", "x" * 256),
+        ("prompt", "x" * PROMPT_MAX_CHARS),
+        ("prompt", "  kept as it is \n"),
+        ("model", "somebody-elses-model"),
+        ("size", "2880x2880"),
+    ],
+)
+def test_values_at_the_limits_are_kept_as_they_are(name: str, value: object) -> None:
+    assert getattr(generate(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+@pytest.mark.parametrize("name", sorted(set(EditRequest.model_fields) - {"prompt", "images"}))
+def test_null_and_empty_text_mean_not_set(name: str, unset: str | None) -> None:
+    request = edit(**{name: unset})
+
+    assert getattr(request, name) is None
+    assert name not in request.model_fields_set
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+@pytest.mark.parametrize("name", ["prompt", "images"])
+def test_what_is_required_cannot_be_null_or_empty(name: str, unset: str | None) -> None:
+    assert refusal(EditRequest, {"prompt": "p", "images": ["a"], name: unset}) == f"`{name}` is required."
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "1024x1536",
+        "1024\u00d71536",
+        "1024 X 1536",
+        "1024X1536",
+        " 1024 x 1536 ",
+        "1024*1536",
+        "1024 \u00d7 1536",
+    ],
+)
+def test_a_size_is_read_however_it_is_written(written: str) -> None:
+    assert generate(size=written).size == "1024x1536"
+
+
+@pytest.mark.parametrize("written", ["auto", "AUTO", " Auto "])
+def test_auto_is_a_size(written: str) -> None:
+    assert generate(size=written).size == "auto"
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "meant"),
+    [
+        ("quality", "HIGH", "high"),
+        ("quality", " xHigh ", "xhigh"),
+        ("background", "Transparent", "transparent"),
+        ("output_format", "PNG", "png"),
+        ("output_format", "jpg", "jpeg"),
+        ("output_format", "JPG", "jpeg"),
+        ("output_format", "WebP", "webp"),
+        ("moderation", "Low", "low"),
+    ],
+)
+def test_words_are_read_in_any_case(name: str, written: str, meant: str) -> None:
+    assert getattr(generate(**{name: written}), name) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("quality", "auto, low, medium, high, xhigh, max"),
+        ("background", "auto, opaque, transparent"),
+        ("output_format", "png, jpeg, webp"),
+        ("moderation", "auto, low"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_choices(name: str, choices: str) -> None:
+    assert refused(**{name: "best"}) == f"`{name}` must be one of {choices}, not 'best'."
+    assert refused(**{name: "w" * 400}) == f"`{name}` must be one of {choices}, not '{'w' * 40}'."
+    others: list[object] = [4, True, 1.5, ["low"], {}]
+    for other in others:
+        assert refused(**{name: other}) == f"`{name}` must be one of {choices}."
+
+
+def test_a_quoted_word_cannot_carry_control_characters() -> None:
+    assert "not 'a\\x1b[2j\\nb'" in refused(quality="a\x1b[2J\nb")
+
+
+@pytest.mark.parametrize(
+    ("images", "meant"),
+    [
+        (["a.png", "b.png"], ["a.png", "b.png"]),
+        ("a.png", ["a.png"]),
+        ('["a.png", "b.png"]', ["a.png", "b.png"]),
+        (' [ "a.png" ] ', ["a.png"]),
+        ("[draft] cat.png", ["[draft] cat.png"]),
+        ("[broken.png", ["[broken.png"]),
+        ("{a}.png", ["{a}.png"]),
+        ("data:image/png;base64,AAAA", ["data:image/png;base64,AAAA"]),
+        (["x.png"] * 16, ["x.png"] * 16),
+    ],
+)
+def test_a_list_is_taken_as_text_too(images: object, meant: list[str]) -> None:
+    assert edit(images=images).images == meant
+
+
+@pytest.mark.parametrize(
+    ("images", "rule"),
+    [
+        ([], "needs at least 1 entry"),
+        ("[]", "needs at least 1 entry"),
+        (["x"] * 17, "takes at most 16 entries, not 17"),
+        (json.dumps(["x"] * 20), "takes at most 16 entries, not 20"),
+        ({"path": "x"}, "must be a list"),
+        (7, "must be a list"),
+        (["a", 5], "entry 2 must be text"),
+        (["a", None], "entry 2 must be text"),
+        (["", "a"], "entry 1 must not be empty"),
+        ('["a", {"b": 1}]', "entry 2 must be text"),
+        (["\ud800"], "entry 1 must be valid Unicode text"),
+        ('["\\ud800"]', "entry 1 must be valid Unicode text"),
+    ],
+)
+def test_a_wrong_list_names_its_entry(images: object, rule: str) -> None:
+    message = refusal(EditRequest, {"prompt": "p", "images": images})
+
+    assert message == f"`images` {rule}."
+
+
+def test_a_list_text_nested_without_end_is_a_path_like_any_other() -> None:
+    endless = "[" * 100_000
+
+    assert edit(images=endless).images == [endless]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("sise", "size"),
+        ("Quality", "quality"),
+        ("format", "output_format"),
+        ("outputDir", "output_dir"),
+        ("promt", "prompt"),
+        ("num", "n"),
+    ],
+)
+def test_an_unknown_argument_is_named_with_the_nearest_known(name: str, near: str) -> None:
+    assert refused(**{name: "x"}) == f"There is no argument `{name}` (did you mean `{near}`?)."
+
+
+def test_an_unknown_argument_like_no_other_is_answered_with_all() -> None:
+    assert refusal(EndSessionRequest, {"session_id": "s", "zzz": 1}) == (
+        "There is no argument `zzz`, only session_id."
+    )
+    assert refusal(ListSessionsRequest, {"zzz": 1}) == "There is no argument `zzz`, only none at all."
+
+
+@pytest.mark.parametrize("name", ["a`b\n\x1b[31m", "x" * 300, "https://errors.pydantic.dev", "a b"])
+def test_a_hostile_name_is_shown_harmless_and_short(name: str) -> None:
+    message = refusal(EndSessionRequest, {"session_id": "s", name: 1})
+
+    shown = message.split("`")[1]
+    assert len(shown) <= 40
+    assert set(shown) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_?m[31")
+    assert message.endswith("`, only session_id.") or "did you mean" in message
+
+
+def test_several_problems_stand_in_one_sentence() -> None:
+    message = refusal(GenerateRequest, {"n": 99, "quality": "best", "output_dir": 5})
+
+    assert message == (
+        "`prompt` is required; `quality` must be one of auto, low, medium, high, xhigh, max, not 'best'; "
+        "`n` must be at most 10; `output_dir` must be text."
+    )
+
+
+def test_more_than_four_problems_are_counted() -> None:
+    message = refusal(EditRequest, {"prompt": "p", "images": [1, 2, 3, 4, 5, 6]})
+
+    assert message.count(";") == 4
+    assert message.endswith("; and 2 more.")
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.__name__)
+@pytest.mark.parametrize("arguments", [[], "text", 5, None, {"\ud800": 1}])
+def test_what_is_no_object_of_names_is_refused(request_: type[Arguments], arguments: object) -> None:
+    with pytest.raises(InvalidRequest, match="The arguments must be an object of names and values"):
+        parse_arguments(request_, arguments)  # type: ignore[arg-type]
+
+
+def test_neither_prompt_nor_path_nor_pydantic_shows_in_a_refusal() -> None:
+    secret = "a secret wish"
+    message = refusal(
+        EditRequest,
+        {
+            "prompt": secret * 3000,
+            "images": [secret, 5, ""],
+            "size": secret,
+            "n": secret,
+            "user": secret * 100,
+            "filename_prefix": [secret],
+        },
+    )
+
+    assert secret not in message
+    assert "pydantic" not in message
+    assert "http" not in message
+    assert "Value error" not in message
+
+
+def test_a_turn_keeps_only_what_it_sets() -> None:
+    turn = parse_arguments(TurnOptions, {"quality": "high", "size": None, "user": ""})
+
+    assert turn.model_dump(exclude_none=True) == {"quality": "high"}
+
+
+def test_a_session_id_is_required_and_bounded() -> None:
+    assert parse_arguments(EndSessionRequest, {"session_id": "s1"}).session_id == "s1"
+    assert refusal(EndSessionRequest, {}) == "`session_id` is required."
+    assert refusal(EndSessionRequest, {"session_id": "x" * 201}) == (
+        "`session_id` must be at most 200 characters long."
+    )
+    assert refusal(ContinueSessionRequest, {"session_id": "s", "prompt": "p", "n": 2}).startswith(
+        "There is no argument `n`"
+    )
+
+
+NAMES = sorted({name for request in REQUESTS for name in request.model_fields})
+WORDS = ["auto", "HIGH", "jpg", "1024x1024", "5x", "2", "2.0", "[", '["a"]', "[1]", "\ud800", "", "9" * 40]
+text = st.one_of(st.sampled_from(WORDS), st.text(st.characters(codec=None), max_size=20))
+junk = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.integers(-(10**60), 10**60),
+        st.floats(),
+        text,
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(text, inner, max_size=3)),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.one_of(st.sampled_from(NAMES), text), junk, max_size=8)
+
+
+def parsed_or_refused(request: type[Arguments], arguments: dict[str, object]) -> tuple[Arguments | None, str]:
+    try:
+        return parse_arguments(request, arguments), ""
+    except InvalidRequest as error:
+        return None, error.message
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.__name__)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(arguments=objects)
+@example(arguments={"prompt": "p", "images": "[" * 100_000})
+@example(arguments={"prompt": "\ud800", "session_id": "\udfff", "images": ["\ud800"], "\ud800": "\ud800"})
+def test_any_json_gives_a_request_or_one_clean_sentence(
+    request_: type[Arguments], arguments: dict[str, object]
+) -> None:
+    parsed, message = parsed_or_refused(request_, arguments)
+
+    if parsed is None:
+        assert message.endswith(".")
+        assert message[0] in "`TE"
+        assert "pydantic" not in message
+        assert len(message) < 1500
+        message.encode()
+    else:
+        assert set(parsed.model_fields_set) <= set(request_.model_fields)
+        json.dumps(parsed.model_dump(mode="json")).encode()

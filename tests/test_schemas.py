@@ -1,0 +1,246 @@
+"""The schemas that clients and models see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from pydantic import BaseModel
+
+from gpt_image_2_mcp.capabilities import BACKGROUNDS, MODERATION_LEVELS, OUTPUT_FORMATS, QUALITIES
+from gpt_image_2_mcp.models import (
+    AppliedOptions,
+    EndSessionResult,
+    ImageFile,
+    ImageResult,
+    InputTokens,
+    ListSessionsResult,
+    OutputTokens,
+    RequestedOptions,
+    SessionImageResult,
+    SessionSummary,
+    Usage,
+)
+from gpt_image_2_mcp.requests import (
+    Arguments,
+    ContinueSessionRequest,
+    EditRequest,
+    EndSessionRequest,
+    GenerateRequest,
+    ListSessionsRequest,
+    StartSessionRequest,
+)
+from gpt_image_2_mcp.schemas import input_schema, output_schema
+
+# As the issue's table gives them; * is required.
+ARGUMENTS: dict[type[Arguments], str] = {
+    GenerateRequest: "prompt* size quality n background output_format output_compression moderation "
+    "output_dir filename_prefix user model",
+    EditRequest: "prompt* images* mask size quality n background output_format output_compression "
+    "output_dir filename_prefix user model",
+    StartSessionRequest: "prompt* images* mask size quality background output_format output_compression "
+    "output_dir filename_prefix user model",
+    ContinueSessionRequest: "session_id* prompt* size quality background output_format output_compression "
+    "filename_prefix user",
+    EndSessionRequest: "session_id*",
+    ListSessionsRequest: "",
+}
+BOUNDS: dict[str, dict[str, Any]] = {
+    "prompt": {"type": "string", "minLength": 1, "maxLength": 32_000},
+    "images": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 16,
+        "items": {"type": "string", "minLength": 1},
+    },
+    "mask": {"type": "string", "minLength": 1},
+    "size": {"type": "string"},
+    "quality": {"type": "string", "enum": list(QUALITIES)},
+    "n": {"type": "integer", "minimum": 1, "maximum": 10},
+    "background": {"type": "string", "enum": list(BACKGROUNDS)},
+    "output_format": {"type": "string", "enum": list(OUTPUT_FORMATS)},
+    "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
+    "moderation": {"type": "string", "enum": list(MODERATION_LEVELS)},
+    "output_dir": {"type": "string", "maxLength": 4096},
+    "filename_prefix": {"type": "string", "maxLength": 60},
+    "user": {"type": "string", "maxLength": 256},
+    "model": {"type": "string", "maxLength": 100},
+    "session_id": {"type": "string", "minLength": 1, "maxLength": 200},
+}
+every_request = pytest.mark.parametrize("request_", list(ARGUMENTS), ids=lambda request: request.__name__)
+
+
+def keywords(schema: Any) -> Iterator[str]:
+    """Every JSON Schema keyword in use, property names left out."""
+    for key, value in schema.items():
+        yield key
+        inner = list(value.values()) if key in ("properties", "$defs") else [value]
+        for part in inner:
+            if isinstance(part, dict):
+                yield from keywords(part)
+
+
+def types(schema: Any) -> Iterator[Any]:
+    """Every value of `type`; a list of types is not understood everywhere."""
+    if isinstance(schema, dict):
+        if "type" in schema:
+            yield schema["type"]
+        for value in schema.values():
+            yield from types(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from types(value)
+
+
+@every_request
+def test_a_tool_takes_exactly_the_documented_arguments(request_: type[Arguments]) -> None:
+    words = ARGUMENTS[request_].split()
+    schema = input_schema(request_)
+
+    assert set(schema["properties"]) == {word.rstrip("*") for word in words}
+    assert set(schema.get("required", [])) == {word.rstrip("*") for word in words if word.endswith("*")}
+
+
+@every_request
+def test_an_input_schema_is_one_flat_closed_object(request_: type[Arguments]) -> None:
+    schema = input_schema(request_)
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert set(schema) <= {"type", "properties", "required", "additionalProperties"}
+    assert set(keywords(schema)) <= {
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "description",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+        "items",
+        "enum",
+    }
+
+
+@every_request
+def test_required_arguments_come_first(request_: type[Arguments]) -> None:
+    schema = input_schema(request_)
+    required = schema.get("required", [])
+
+    assert list(schema["properties"])[: len(required)] == required
+
+
+@every_request
+def test_bounds_and_choices_are_said(request_: type[Arguments]) -> None:
+    for name, schema in input_schema(request_)["properties"].items():
+        assert {key: value for key, value in schema.items() if key != "description"} == BOUNDS[name]
+
+
+@every_request
+def test_every_argument_is_described(request_: type[Arguments]) -> None:
+    for schema in input_schema(request_)["properties"].values():
+        assert schema["description"].endswith(".")
+
+
+NOTHING_APPLIED = AppliedOptions(size=None, quality=None, background=None, output_format=None)
+
+
+def image_result(**more: Any) -> dict[str, Any]:
+    return {
+        "model": "gpt-image-2",
+        "prompt": "p",
+        "requested": RequestedOptions(size="auto", quality="auto", n=1, format="png"),
+        "applied": NOTHING_APPLIED,
+        "images": [
+            ImageFile(
+                file_path="/o/i.png",
+                filename="i.png",
+                size_bytes=1,
+                mime_type="image/png",
+                width=1,
+                height=1,
+            )
+        ],
+        "usage": None,
+        "cost_usd_estimated": None,
+        **more,
+    }
+
+
+FULL_USAGE = Usage(
+    input_tokens=1,
+    output_tokens=2,
+    total_tokens=3,
+    input_tokens_details=InputTokens(text_tokens=1),
+    output_tokens_details=OutputTokens(image_tokens=2),
+)
+SUMMARY = SessionSummary(
+    session_id="s", created_at="t", updated_at="t", turns=1, last_prompt="p", last_image_path="/o/i.png"
+)
+RESULTS: list[BaseModel] = [
+    ImageResult(**image_result()),
+    ImageResult(
+        **image_result(
+            usage=FULL_USAGE,
+            cost_usd_estimated=0.2112,
+            applied=AppliedOptions(size="1x1", quality="high", background="opaque", output_format="png"),
+            route="responses",
+            note="n",
+            sandbox=True,
+        )
+    ),
+    ImageResult(**image_result(usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3), images=[])),
+    SessionImageResult(**image_result(session_id="s", turn=1)),
+    EndSessionResult(ended=False, session_id="s"),
+    ListSessionsResult(sessions=[]),
+    ListSessionsResult(sessions=[SUMMARY]),
+]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+def test_the_output_schema_accepts_the_structured_content(result: BaseModel) -> None:
+    schema = output_schema(type(result))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    jsonschema.validate(result.model_dump(mode="json"), schema)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": None},
+        {"images": "none"},
+        {"cost_usd_estimated": "free"},
+        {"applied": None},
+        {"route": 1},
+        {"usage": 7},
+        {"requested": None},
+    ],
+)
+def test_the_output_schema_refuses_other_content(change: dict[str, Any]) -> None:
+    content = {**ImageResult(**image_result()).model_dump(mode="json"), **change}
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, output_schema(ImageResult))
+
+
+@pytest.mark.parametrize("result", list({type(r): None for r in RESULTS}))
+def test_output_schemas_are_portable_objects(result: type[BaseModel]) -> None:
+    schema = output_schema(result)
+
+    assert schema["type"] == "object"
+    assert not {"oneOf", "allOf", "title", "default"} & set(keywords(schema))
+    assert all(isinstance(kind, str) for kind in types(schema))
+
+
+def test_keys_that_may_be_left_out_are_not_required() -> None:
+    required = output_schema(SessionImageResult)["required"]
+
+    assert {"model", "prompt", "requested", "applied", "images", "session_id", "turn"} <= set(required)
+    assert not {"route", "note", "sandbox"} & set(required)

@@ -1,0 +1,308 @@
+"""The environment, read once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gpt_image_2_mcp.errors import ConfigurationError
+from gpt_image_2_mcp.settings import (
+    DEFAULT_BASE_URL,
+    DEFAULT_RESPONSES_MODEL,
+    TABLE,
+    Settings,
+    child_environment,
+    read_settings,
+)
+
+KEY = "sk-proj-0123456789"
+
+
+class Watched(MutableMapping[str, str]):
+    """An environment that remembers which names were asked for."""
+
+    def __init__(self, values: dict[str, str] | None = None) -> None:
+        self.values_ = dict(values or {})
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self.values_[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def read(**environ: str) -> Settings:
+    return read_settings(environ)
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**environ)
+    assert "restart" in caught.value.hint
+    return caught.value.message
+
+
+def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
+    settings = read()
+
+    assert settings.api_key is None
+    assert settings.base_url == DEFAULT_BASE_URL == "https://api.openai.com/v1"
+    assert (settings.organization, settings.project) == (None, None)
+    assert settings.model == "gpt-image-2"
+    assert settings.output_dir is None
+    assert settings.config_home == home / ".config"
+    assert settings.state_dir.is_relative_to(home)
+    assert settings.state_dir.name == "gpt-image-2-mcp"
+    assert settings.working_dir == home
+    assert settings.session_store == "sqlite"
+    assert settings.session_max == 20
+    assert settings.session_ttl == timedelta(hours=1)
+    assert settings.responses_model == DEFAULT_RESPONSES_MODEL
+    assert not settings.allow_unsafe_output_dir
+    assert not settings.sandbox
+    assert not settings.debug
+    assert not settings.force_responses_edits
+    assert settings.notices == ()
+
+
+def test_every_variable_is_taken(home: Path) -> None:
+    settings = read(
+        OPENAI_API_KEY=KEY,
+        OPENAI_BASE_URL="https://eu.api.openai.com/v1/",
+        OPENAI_ORG_ID="org-1",
+        OPENAI_PROJECT_ID="proj-1",
+        GPT_IMAGE_2_MODEL="gpt-image-2.5-flare",
+        GPT_IMAGE_2_OUTPUT_DIR="pictures",
+        GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR="1",
+        GPT_IMAGE_2_STATE_DIR="~/state",
+        GPT_IMAGE_2_SESSION_STORE="Memory",
+        GPT_IMAGE_2_SESSION_MAX="7",
+        GPT_IMAGE_2_SESSION_TTL_MS="1500",
+        GPT_IMAGE_2_SANDBOX="1",
+        GPT_IMAGE_2_MCP_DEBUG="true",
+        OPENAI_FORCE_RESPONSES_EDITS="yes",
+        OPENAI_RESPONSES_EDIT_MODEL="gpt-5.9",
+        XDG_CONFIG_HOME="/cfg",
+    )
+
+    assert settings.api_key is not None
+    assert settings.api_key.reveal() == KEY
+    assert settings.base_url == "https://eu.api.openai.com/v1"
+    assert (settings.organization, settings.project) == ("org-1", "proj-1")
+    assert settings.model == "gpt-image-2.5-flare"
+    assert settings.output_dir == home / "pictures"
+    assert settings.allow_unsafe_output_dir
+    assert settings.state_dir == home / "state"
+    assert settings.session_store == "memory"
+    assert settings.session_max == 7
+    assert settings.session_ttl == timedelta(milliseconds=1500)
+    assert settings.sandbox
+    assert settings.debug
+    assert settings.force_responses_edits
+    assert settings.responses_model == "gpt-5.9"
+    assert settings.config_home == Path("/cfg")
+
+
+def test_the_table_names_exactly_the_variables_that_are_read() -> None:
+    environ = Watched()
+
+    read_settings(environ)
+
+    asked = {name for name in environ.asked if name.startswith(("OPENAI_", "GPT_IMAGE_2_"))}
+    assert asked - {"OPENAI_USE_DIRECT_EDITS"} == {setting.name for setting in TABLE}
+
+
+def test_the_table_says_what_each_variable_is_for() -> None:
+    assert len({setting.name for setting in TABLE}) == len(TABLE)
+    assert all(setting.help.endswith(".") for setting in TABLE)
+
+
+@pytest.mark.parametrize("unset", ["", "   ", "${user_config.value}", "${OPENAI_API_KEY}"])
+def test_empty_and_unexpanded_values_count_as_unset(unset: str) -> None:
+    names = [setting.name for setting in TABLE] + ["OPENAI_USE_DIRECT_EDITS", "XDG_CONFIG_HOME"]
+
+    assert read(**dict.fromkeys(names, unset)) == read()
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on", " 1 "])
+def test_a_flag_is_set_by_what_people_write(value: str) -> None:
+    assert read(GPT_IMAGE_2_SANDBOX=value).sandbox
+
+
+@pytest.mark.parametrize("value", ["0", "false", "No", "off"])
+def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
+    assert not read(GPT_IMAGE_2_SANDBOX=value).sandbox
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("GPT_IMAGE_2_SANDBOX", "maybe", "must be 1 or 0"),
+        ("GPT_IMAGE_2_MCP_DEBUG", "2", "must be 1 or 0"),
+        ("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR", "/tmp", "must be 1 or 0"),
+        ("OPENAI_FORCE_RESPONSES_EDITS", "always", "must be 1 or 0"),
+        ("GPT_IMAGE_2_SESSION_MAX", "-1", "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_MAX", "2.5", "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_MAX", "\u00b2", "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_MAX", "\u0663", "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_TTL_MS", "1h", "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_TTL_MS", "9" * 5000, "must be a whole number"),
+        ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
+        ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
+        ("GPT_IMAGE_2_STATE_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
+        ("OPENAI_API_KEY_FILE", "~there-is-no-such-user/x", "names the home of a user there is not"),
+        ("OPENAI_API_KEY", "sk-1 2", "has characters that no key has"),
+        ("OPENAI_API_KEY", "sk-\u0131", "has characters that no key has"),
+        ("OPENAI_API_KEY", "sk-a\nb", "has characters that no key has"),
+        ("OPENAI_BASE_URL", "api.openai.com/v1", "must be an https URL"),
+        ("OPENAI_BASE_URL", "ftp://api.openai.com", "must be an https URL"),
+        ("OPENAI_BASE_URL", "https://", "must be an https URL"),
+        ("OPENAI_BASE_URL", "https://[::1", "is not a URL"),
+        ("OPENAI_BASE_URL", "https://host:port/v1", "is not a URL"),
+        ("OPENAI_BASE_URL", "https://host:99999/v1", "is not a URL"),
+        ("OPENAI_BASE_URL", "http://api.openai.com/v1", "must be https"),
+        ("OPENAI_BASE_URL", "http://localhost.evil.example/v1", "must be https"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1@evil.example/v1", "must be https"),
+        ("OPENAI_BASE_URL", "https://me:secret@host/v1", "must not hold a user name or password"),
+        ("OPENAI_BASE_URL", "https://me@host/v1", "must not hold a user name or password"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_the_variables_name(name: str, value: str, rule: str) -> None:
+    message = refusal(**{name: value})
+
+    assert message.startswith(f"{name} {rule}")
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://proxy.example/openai/v1", "https://proxy.example/openai/v1"),
+        ("https://proxy.example/openai/v1///", "https://proxy.example/openai/v1"),
+        ("http://localhost:8080/v1", "http://localhost:8080/v1"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ("HTTPS://Host.example/v1", "HTTPS://Host.example/v1"),
+    ],
+)
+def test_a_base_url_is_https_or_on_this_machine(given: str, taken: str) -> None:
+    assert read(OPENAI_BASE_URL=given).base_url == taken
+
+
+def test_zero_means_no_limit() -> None:
+    settings = read(GPT_IMAGE_2_SESSION_MAX="0", GPT_IMAGE_2_SESSION_TTL_MS="0")
+
+    assert settings.session_max is None
+    assert settings.session_ttl is None
+
+
+def test_a_very_long_idle_time_still_fits_the_calendar() -> None:
+    ttl = read(GPT_IMAGE_2_SESSION_TTL_MS="9" * 15).session_ttl
+
+    assert ttl is not None
+    assert datetime.now(UTC) - ttl < datetime(1990, 1, 1, tzinfo=UTC)
+
+
+def test_the_key_leaves_the_environment() -> None:
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_ORG_ID": "org-1"}
+
+    assert KEY not in repr(read_settings(environ))
+    assert environ == {"OPENAI_ORG_ID": "org-1"}
+
+
+def test_the_process_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("GPT_IMAGE_2_MODEL", "gpt-image-2.6-flare")
+
+    settings = read_settings()
+
+    assert settings.model == "gpt-image-2.6-flare"
+    assert settings.api_key is not None
+    assert "OPENAI_API_KEY" not in os.environ  # noqa: TID251 - this is what the test is about
+
+
+def test_a_key_file_gives_the_key(home: Path) -> None:
+    (home / "key").write_text(f"  {KEY}\r\n")
+
+    for name in ("key", "~/key", str(home / "key")):
+        key = read(OPENAI_API_KEY_FILE=name).api_key
+        assert key is not None
+        assert key.reveal() == KEY
+
+
+def test_the_key_itself_goes_before_the_file(home: Path) -> None:
+    (home / "key").write_text("sk-other")
+
+    for path in ("key", "missing"):
+        key = read(OPENAI_API_KEY=KEY, OPENAI_API_KEY_FILE=path).api_key
+        assert key is not None
+        assert key.reveal() == KEY
+
+
+def test_an_empty_key_file_holds_no_key(home: Path) -> None:
+    (home / "key").write_text("\n")
+
+    assert read(OPENAI_API_KEY_FILE="key").api_key is None
+
+
+def test_a_key_file_that_cannot_be_read_stops_the_start(home: Path) -> None:
+    (home / "folder").mkdir()
+    (home / "binary").write_bytes(b"\xff\xfe\x00s")
+    (home / "two").write_text("sk-secret-one\nsk-secret-two")
+
+    assert refusal(OPENAI_API_KEY_FILE="missing") == (
+        "OPENAI_API_KEY_FILE names a file that cannot be read (No such file or directory)."
+    )
+    assert "OPENAI_API_KEY_FILE names a file that cannot be read" in refusal(OPENAI_API_KEY_FILE="folder")
+    assert refusal(OPENAI_API_KEY_FILE="binary").endswith("(not text).")
+    assert refusal(OPENAI_API_KEY_FILE="two") == "OPENAI_API_KEY_FILE has characters that no key has."
+
+
+def test_an_old_switch_is_ignored_with_a_notice() -> None:
+    (notice,) = read(OPENAI_USE_DIRECT_EDITS="1").notices
+
+    assert notice.startswith("OPENAI_USE_DIRECT_EDITS is ignored")
+
+
+def test_the_configuration_folder_is_the_platforms(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(XDG_CONFIG_HOME="relative").config_home == home / "relative"
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert read(XDG_CONFIG_HOME="/cfg").config_home == home / "AppData" / "Roaming"
+    assert read(APPDATA="/roaming").config_home == Path("/roaming")
+
+
+def test_a_working_directory_that_is_gone_becomes_the_home(home: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+
+    assert read().working_dir == home
+
+
+def test_a_child_process_gets_no_openai_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere")
+    monkeypatch.setenv("KEPT", "1")
+
+    child = child_environment({"GPT_IMAGE_2_SANDBOX": "1"})
+
+    assert not [name for name in child if name.startswith("OPENAI_")]
+    assert (child["KEPT"], child["GPT_IMAGE_2_SANDBOX"]) == ("1", "1")
