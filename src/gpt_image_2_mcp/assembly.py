@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import pickle
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_image_2_mcp.errors import MissingKey
+from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.folders import choose_output_dir, default_output_dir
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import Gateway, SessionStore
+from gpt_image_2_mcp.ports import Gateway, Runner, SessionStore
+from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
-from gpt_image_2_mcp.settings import Settings
+from gpt_image_2_mcp.settings import Settings, child_environment
+from gpt_image_2_mcp.stores.files import FileImageStore
+from gpt_image_2_mcp.stores.journal import SqliteJournal
+from gpt_image_2_mcp.stores.leases import FileLeases
+from gpt_image_2_mcp.stores.spool import SpoolFolder
+from gpt_image_2_mcp.stores.sqlite import Database
+from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,19 +40,91 @@ def utc_now() -> datetime:
 
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
-    """The service that the settings describe; on leaving, calls under way are waited for."""
+    """The service that the settings describe, recovery at work beside it."""
     from gpt_image_2_mcp.sources.https import HttpsFetcher
     from gpt_image_2_mcp.sources.loader import Sources
-    from gpt_image_2_mcp.stores.files import FileImageStore
 
     async with AsyncExitStack() as stack:
-        sessions = open_sessions(settings)
-        stack.push_async_callback(sessions.close)
-        gateway = open_gateway(settings, stack)
-        operations = Operations(gateway, FileImageStore(), settings.state_dir / "spool")
-        stack.push_async_callback(operations.drain)
+        parts = _open_parts(settings, stack)
+        sessions = _open_sessions(settings, parts)
+        operations = Operations(
+            parts.journal,
+            _open_runner(settings, parts.execution),
+            parts.execution,
+            parts.images,
+            parts.spools,
+            parts.leases,
+            utc_now,
+        )
+        stack.push_async_callback(operations.close)
+        await operations.start_recovery()
         sources = Sources(settings.working_dir, HttpsFetcher())
         yield ImageService(operations, sources, sessions, _defaults(settings), utc_now)
+
+
+@asynccontextmanager
+async def open_execution(settings: Settings) -> AsyncIterator[Execution]:
+    """What a worker or a recovery needs: to carry operations on, without a service."""
+    async with AsyncExitStack() as stack:
+        yield _open_parts(settings, stack).execution
+
+
+@asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
+    """The journal alone, to look into."""
+    async with AsyncExitStack() as stack:
+        yield _open_parts(settings, stack).journal
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What stands on the state folder; a sandbox has one of its own, so that no picture of it gets billed."""
+
+    state_dir: Path
+    database: Database
+    journal: SqliteJournal
+    images: FileImageStore
+    spools: SpoolFolder
+    leases: FileLeases
+    execution: Execution
+
+
+def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
+    state_dir = settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
+    database = Database(state_dir)
+    stack.push_async_callback(database.close)
+    journal = SqliteJournal(database, utc_now, keeps_sessions=settings.session_store == "sqlite")
+    images, leases = FileImageStore(), FileLeases(state_dir / "locks")
+    spools = SpoolFolder(state_dir / "spool", second_spool())
+    execution = Execution(journal, open_gateway(settings, stack), images, spools, leases)
+    return _Parts(state_dir, database, journal, images, spools, leases, execution)
+
+
+def second_spool() -> Path:
+    """Where answers go when the state disk is full: a folder of this user's in the temporary folder."""
+    owner = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    return Path(tempfile.gettempdir()) / f"gpt-image-2-mcp-{owner}"
+
+
+def _open_sessions(settings: Settings, parts: _Parts) -> SessionStore:
+    cap, idle = settings.session_max, settings.session_ttl
+    if settings.session_store == "memory":
+        from gpt_image_2_mcp.stores.memory import MemorySessionStore
+
+        return MemorySessionStore(utc_now, cap=cap, idle=idle)
+    return SqliteSessionStore(parts.database, parts.state_dir / "locks", utc_now, cap=cap, idle=idle)
+
+
+def _open_runner(settings: Settings, execution: Execution) -> Runner:
+    inline = InlineRunner(execution)
+    if settings.worker == "inline":
+        return inline
+    from gpt_image_2_mcp.runners.process import ProcessRunner, spawn_worker
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return spawn_worker(pickle.dumps(settings), settings.state_dir, child_environment({}))
+
+    return ProcessRunner(spawn, execution, inline)
 
 
 def _defaults(settings: Settings) -> Defaults:
@@ -48,20 +135,8 @@ def _defaults(settings: Settings) -> Defaults:
             asked, default, settings.working_dir, allow_unsafe=settings.allow_unsafe_output_dir
         )
 
-    return Defaults(settings.model, output_dir, settings.sandbox)
-
-
-def open_sessions(settings: Settings) -> SessionStore:
-    """The session store that the settings name."""
-    if settings.session_store == "memory":
-        from gpt_image_2_mcp.stores.memory import MemorySessionStore
-
-        return MemorySessionStore(utc_now, cap=settings.session_max, idle=settings.session_ttl)
-    from gpt_image_2_mcp.stores.sqlite import SqliteSessionStore
-
-    return SqliteSessionStore(
-        settings.state_dir, utc_now, cap=settings.session_max, idle=settings.session_ttl
-    )
+    missing = None if settings.sandbox or settings.api_key else MissingKey("No OpenAI API key is set.")
+    return Defaults(settings.model, output_dir, settings.sandbox, missing)
 
 
 def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
@@ -72,19 +147,18 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
     from gpt_image_2_mcp.gateways.keyless import KeylessGateway
     from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 
+    key = settings.api_key or Secret("")
     if settings.sandbox:
         upstream = Upstream(Account("http://sandbox/v1", Secret("sandbox")), _sandbox_transport)
-    elif settings.api_key:
-        account = Account(settings.base_url, settings.api_key, settings.organization, settings.project)
-        upstream = Upstream(account)
     else:
-        return KeylessGateway()
+        upstream = Upstream(Account(settings.base_url, key, settings.organization, settings.project))
     stack.push_async_callback(upstream.close)
-    return FallbackGateway(
+    gateway = FallbackGateway(
         ImagesGateway(upstream),
         ResponsesGateway(upstream, settings.responses_model),
         pinned=settings.force_responses_edits,
     )
+    return gateway if settings.sandbox or settings.api_key else KeylessGateway(gateway)
 
 
 def _sandbox_transport() -> httpx2.AsyncBaseTransport:

@@ -225,3 +225,18 @@ def shutdown_date(id_: str) -> date | None:
     """The day from which the API refuses the model; None when none is announced."""
     model = find_model(id_)
     return model.shutdown if model else RETIRED.get(id_)
+
+
+_SECONDS: Final = {
+    # At 1024x1024: Genflick, medians of 3 calls, 2026-09-08; 2.6: docs.laozhang.ai, 2026-11-05.
+    "gpt-image-2": {"low": 23, "medium": 48, "high": 155, "auto": 155},
+    "gpt-image-2.5-flare": {"low": 10, "medium": 14, "high": 18, "xhigh": 27, "max": 46, "auto": 18},
+    "gpt-image-2.5-sunburst": {"low": 16, "medium": 18, "high": 30, "xhigh": 47, "max": 85, "auto": 30},
+    "gpt-image-2.6-flare": {"low": 10, "medium": 12},
+}
+
+
+def typical_seconds(id_: str, quality: str) -> float | None:
+    """How long a picture usually takes, by published measurements; None where there are none."""
+    model = find_model(id_)
+    return _SECONDS.get(model.id, {}).get(quality) if model else None

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
     "generate": ("make", "Make a picture from a prompt."),
     "edit": ("make", "Edit or combine pictures."),
+    "operations": ("operations", "Look into the journal of paid calls."),
     "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
 }
 

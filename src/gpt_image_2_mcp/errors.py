@@ -12,8 +12,11 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- StorageError                 a folder or file cannot be written
     |   `-- PictureChanged           a picture we wrote is gone or is not what we wrote
     |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
+    |-- SessionBusy                  another turn of the session is still under way
+    |-- OperationNotFound            no such operation
     `-- UpstreamError                the API, or the way to it
         |-- Unreachable              proven unsent: nothing was billed
+        |   `-- Unsendable           and trying again cannot help: TLS, a wrong address
         |-- Rejected                 a definitive refusal: nothing was made
         |   |-- AuthenticationFailed, AccessDenied, OrganizationNotVerified, ModelNotFound
         |   |-- ModerationBlocked    with stage and categories
@@ -28,6 +31,8 @@ in one place per face (`server/tools.py`, `cli.py`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -46,6 +51,20 @@ class ImageServerError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = self.default_hint if hint is None else hint
+
+    @classmethod
+    def revived(cls, code: str, message: str, hint: str) -> ImageServerError:
+        """The error that was journalled under `code`, or one of the base class where no class has it."""
+        kind = next((k for k in cls._tree() if k.code == code), ImageServerError)
+        error = kind.__new__(kind)
+        ImageServerError.__init__(error, message, hint=hint)
+        return error
+
+    @classmethod
+    def _tree(cls) -> Iterator[type[ImageServerError]]:
+        yield cls
+        for child in cls.__subclasses__():
+            yield from child._tree()
 
     def __str__(self) -> str:
         end = "" if self.message.endswith((".", "!", "?")) else "."
@@ -92,10 +111,28 @@ class SessionNotFound(ImageServerError):
     )
 
 
+class SessionBusy(ImageServerError):
+    code = "session_busy"
+    retryable = True
+    default_hint = "Wait for its result, or collect it with get_result, then call again; nothing was sent."
+
+
+class OperationNotFound(ImageServerError):
+    code = "operation_not_found"
+    default_hint = "Give the operation_id exactly as a tool returned it."
+
+
 class UpstreamError(ImageServerError):
-    """Anything the API or the network did; `request_id` is OpenAI's, for their support."""
+    """Anything the API or the network did.
+
+    `request_id` is OpenAI's, for their support; `retry_after` the seconds it asks to wait, if it does;
+    `should_retry` what its `x-should-retry` header says.
+    """
 
     code = "upstream"
+    request_id: str | None = None
+    retry_after: float | None = None
+    should_retry: bool | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, request_id: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -108,6 +145,13 @@ class Unreachable(UpstreamError):
     default_hint = (
         "Nothing was sent, so nothing was billed: check the network and OPENAI_BASE_URL, then call again."
     )
+
+
+class Unsendable(Unreachable):
+    """Unreachable for a reason that will still be there the next time."""
+
+    code = "unsendable"
+    retryable = False
 
 
 class Rejected(UpstreamError):
@@ -142,6 +186,8 @@ class ModerationBlocked(Rejected):
     """`stage` is input, output or None; `categories` as the API names them."""
 
     code = "moderation_blocked"
+    stage: str | None = None
+    categories: tuple[str, ...] = ()
     default_hint = "Reword the prompt or change the input pictures; the same request will be refused again."
 
     def __init__(
@@ -166,15 +212,13 @@ class QuotaExhausted(Rejected):
 
 
 class RateLimited(Rejected):
-    """`retry_after` is in seconds, None when the API named no wait."""
-
     code = "rate_limited"
     retryable = True
 
     def __init__(
         self, message: str, *, retry_after: float | None = None, request_id: str | None = None
     ) -> None:
-        wait = "about a minute" if retry_after is None else f"{retry_after:.0f} s"
+        wait = "about a minute" if retry_after is None else f"{max(math.ceil(retry_after), 1)} s"
         super().__init__(
             message, hint=f"Wait {wait}, then call again, or ask for fewer pictures.", request_id=request_id
         )
@@ -207,4 +251,4 @@ class UpstreamFailure(OutcomeUnknown):
 
 class InvalidAnswer(UpstreamError):
     code = "invalid_answer"
-    default_hint = "The call may have been billed; the raw answer was kept for recovery."
+    default_hint = "The call may have been billed; its raw answer is kept for 7 days in the state folder."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.folders import slug
@@ -94,26 +94,26 @@ class Placement:
 # Back from the API
 
 
-class _Result(BaseModel):
+class _Said(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class InputTokens(_Result):
+class InputTokens(_Said):
     text_tokens: NonNegativeInt = 0
     image_tokens: NonNegativeInt = 0
 
 
-class OutputTokens(_Result):
+class OutputTokens(_Said):
     text_tokens: NonNegativeInt = 0
     image_tokens: NonNegativeInt = 0
 
 
-class CachedTokens(_Result):
+class CachedTokens(_Said):
     cached_text_tokens: NonNegativeInt = 0
     cached_image_tokens: NonNegativeInt = 0
 
 
-class Usage(_Result):
+class Usage(_Said):
     """Tokens as the API billed them."""
 
     input_tokens: NonNegativeInt
@@ -124,7 +124,7 @@ class Usage(_Result):
     cached_tokens_details: CachedTokens | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
-class AppliedOptions(_Result):
+class AppliedOptions(_Said):
     """What upstream or the bytes say was done; null where neither does."""
 
     size: str | None
@@ -144,11 +144,12 @@ class EncodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Whole answers on disk: which route they came by and where they are."""
+    """Answers on disk: which route they came by and where they are; `torn` says that some may break off."""
 
     route: Route
     bodies: tuple[Path, ...]
     note: str | None = None
+    torn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,16 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionStep:
+    """What an operation adds to a session when it is done: the first turn makes the session."""
+
+    session_id: str
+    number: int
+    options: TurnOptions
+    filename_prefix: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """An iterative edit. `options` are those of its last turn, which the next one inherits."""
 
@@ -211,59 +222,52 @@ class Session:
     last: Turn
 
 
-# Results, as clients see them
+# The operation
+
+State = Literal["reserved", "sent", "received", "done", "released", "unknown"]
+OPEN_STATES: Final = ("reserved", "sent", "received")
 
 
-class RequestedOptions(_Result):
-    size: str
-    quality: str
-    n: int
-    format: str
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as the journal keeps it; `code` names its class in the error tree."""
+
+    code: str
+    message: str
+    hint: str
 
 
-class ImageFile(_Result):
-    file_path: str
-    filename: str
-    size_bytes: int
-    mime_type: str
-    width: int
-    height: int
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A paid call and how it stands.
 
+    `fingerprint` is equal for identical calls of one client; `server` names the process that took the call;
+    `estimate` is in micro-dollars; `attempts` counts POSTs; `phase` says in words what it is waiting for.
+    A `received` operation with a failure has its answer, but its pictures could not be stored yet.
+    """
 
-class ImageResult(_Result):
-    """The original server's result, key for key; keys may be added and none dropped."""
+    id: str
+    state: State
+    action: Action
+    prompt: str = field(repr=False)
+    options: RenderOptions
+    placement: Placement
+    fingerprint: str
+    server: str
+    created_at: datetime
+    changed_at: datetime
+    step: SessionStep | None = None
+    estimate: int | None = None
+    attempts: int = 0
+    phase: str = ""
+    completed: Completed | None = None
+    failure: Failure | None = None
 
-    model: str
-    prompt: str
-    # Four tools list this schema into every model's context: the inside of these two is in docs/tools.md.
-    requested: Annotated[RequestedOptions, WithJsonSchema({"type": "object"})]
-    applied: Annotated[AppliedOptions, WithJsonSchema({"type": "object"})]
-    images: list[ImageFile]
-    usage: Usage | None
-    cost_usd_estimated: float | None
-    route: Route | None = Field(default=None, exclude_if=lambda value: value is None)
-    note: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    sandbox: bool = Field(default=False, exclude_if=lambda value: not value)
+    @property
+    def model(self) -> str:
+        return self.options.model or ""
 
-
-class SessionImageResult(ImageResult):
-    session_id: str
-    turn: int
-
-
-class EndSessionResult(_Result):
-    ended: bool
-    session_id: str
-
-
-class SessionSummary(_Result):
-    session_id: str
-    created_at: str
-    updated_at: str
-    turns: int
-    last_prompt: str
-    last_image_path: str
-
-
-class ListSessionsResult(_Result):
-    sessions: list[SessionSummary]
+    @property
+    def is_settled(self) -> bool:
+        """Whether waiting longer changes nothing: it ended, or it needs a person to make room on a disk."""
+        return self.state not in OPEN_STATES or (self.state == "received" and self.failure is not None)

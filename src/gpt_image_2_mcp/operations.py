@@ -1,155 +1,267 @@
-"""Carries a paid call from the check of its folder to stored pictures, whoever still waits for it."""
+"""Takes a paid call into the journal, hands it to a runner, and waits for it on behalf of its callers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Coroutine
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from datetime import timedelta
+from statistics import median
+from typing import Final
 
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
-from gpt_image_2_mcp.capabilities import find_model
-from gpt_image_2_mcp.errors import ImageServerError, StorageError
-from gpt_image_2_mcp.models import Answer, Completed, ImageJob, Placement, Receipt, StoredImage
-from gpt_image_2_mcp.ports import Gateway, ImageStore
+from gpt_image_2_mcp.capabilities import Size, typical_seconds
+from gpt_image_2_mcp.errors import ImageServerError, OperationNotFound
+from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
+from gpt_image_2_mcp.models import ImageJob, Operation, Placement, SessionStep
+from gpt_image_2_mcp.ports import Clock, ImageStore, Journal, Leases, Runner, Spools
+from gpt_image_2_mcp.redaction import whereabouts
 
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-KEEP_FAILED_S: Final = 7 * 24 * 3600
-"""How long the raw answer of a call that could not be finished is kept."""
+JOIN_WITHIN: Final = timedelta(minutes=10)
+RECOVER_EVERY_S: Final = 600.0
+_POLL_S: Final = 0.5
+_LEAVE_WITHIN_S: Final = 1.0
+_REPORT_EVERY_S: Final = 8.0
+_LARGEST = Size(2880, 2880)
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Told the seconds so far and, in words, what is being waited for."""
+
+
+async def _silence(_elapsed: float, _phase: str) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
-class SpoolFolder:
-    """The bodies of one operation, in the state folder until its pictures stand."""
+class Caller:
+    """Who asks: `client` tells clients apart; `wait_s` is how long it waits, None for as long as it takes."""
 
-    folder: Path
-    operation_id: str
-
-    def body(self, leg: int) -> Path:
-        return self.folder / f"{self.operation_id}.{leg}.resp"
+    client: str = ""
+    wait_s: float | None = None
+    report: Report = _silence
 
 
 class Operations:
-    """Runs paid calls. `spool_folder` is on the state disk."""
+    """The front of the journal. `server` names this process among those that share the state folder."""
 
-    def __init__(self, gateway: Gateway, images: ImageStore, spool_folder: Path) -> None:
-        self._gateway = gateway
-        self._images = images
-        self._spool_folder = spool_folder
-        self._running: set[asyncio.Task[Any]] = set()
+    def __init__(
+        self,
+        journal: Journal,
+        runner: Runner,
+        execution: Execution,
+        images: ImageStore,
+        spools: Spools,
+        leases: Leases,
+        clock: Clock,
+    ) -> None:
+        self._journal, self._runner, self._execution = journal, runner, execution
+        self._images, self._spools, self._leases, self._clock = images, spools, leases, clock
+        self._server = secrets.token_hex(8)
+        self._waiting: Counter[str] = Counter()
+        self._entering: set[asyncio.Task[None]] = set()
+        self._follows: dict[str, asyncio.Task[None]] = {}
+        self._recovery: asyncio.Task[None] | None = None
 
-    async def outliving(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work` in a task of its own: a cancelled caller stops waiting, the work goes on."""
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.debug("an operation ended with %s", type(error).__name__)
-
-    async def drain(self) -> None:
-        """Wait for every call that is under way."""
-        if self._running:
-            logger.info("waiting for %d picture call(s) under way", len(self._running))
-            await asyncio.wait(self._running)
-
-    async def carry_out(self, job: ImageJob, placement: Placement) -> Completed:
-        """One paid call.
+    async def begin(
+        self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None = None
+    ) -> Operation:
+        """Journal a call and start it. When this returns it will end, whoever waits.
 
         Raises:
-            StorageError, UpstreamError
+            StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
         """
-        await self._images.prepare(placement.folder)
-        await run_sync(_open_spool, self._spool_folder)
-        _log_estimate(job)
-        spool = SpoolFolder(self._spool_folder, placement.token)
-        receipt = await self._gateway.send(job, spool)
+        await self._images.prepare(placement.folder, _expected_bytes(job))
+        await run_sync(self._spools.prepare)
+        now = self._clock()
+        operation = Operation(
+            id=placement.token,
+            state="reserved",
+            action=job.action,
+            prompt=job.prompt,
+            options=job.options,
+            placement=placement,
+            fingerprint=fingerprint,
+            server=self._server,
+            created_at=now,
+            changed_at=now,
+            step=step,
+            estimate=pricing.upper_bound(job),
+        )
+        _log_estimate(operation)
+        self._announce()
+        # Once it is journalled it is also started, though the caller be cancelled or the server leave.
+        entering = asyncio.ensure_future(self._enter(operation, job))
+        self._entering.add(entering)
+        entering.add_done_callback(self._entering.discard)
+        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
         try:
-            answer = await run_sync(self._gateway.read, receipt)
-            images, damage = await self._save(answer, placement, job.count)
+            await asyncio.shield(entering)
+        finally:
+            self._waiting[operation.id] -= 1
+        return operation
+
+    async def _enter(self, operation: Operation, job: ImageJob) -> None:
+        spool = self._spools.open(operation.id)
+        await run_sync(spool.save_job, job)
+        try:
+            await self._journal.reserve(operation)
         except ImageServerError:
-            logger.warning("the raw answer is kept for 7 days: %s", ", ".join(map(str, receipt.bodies)))
+            await run_sync(spool.drop_job)
             raise
-        if not damage:
-            await run_sync(_discard, receipt)
-        return _completed(job, receipt, answer, images, damage)
+        await self._runner.start(operation.id)
 
-    async def _save(
-        self, answer: Answer, placement: Placement, count: int
-    ) -> tuple[tuple[StoredImage, ...], list[ImageServerError]]:
-        images: list[StoredImage] = []
-        damage: list[ImageServerError] = []
-        total = max(count, len(answer.pictures))
-        for index, picture in enumerate(answer.pictures):
+    def when_settled(
+        self, operation_id: str, then: Callable[[Operation], Awaitable[None]], held: AsyncExitStack
+    ) -> None:
+        """Keep what `held` holds until the operation is settled and `then` is done, whoever waits."""
+
+        async def follow() -> None:
+            async with held:
+                await then(await self._watch(operation_id, Caller()))
+
+        task = asyncio.ensure_future(follow())
+        self._follows[operation_id] = task
+        task.add_done_callback(lambda _task: self._follows.pop(operation_id, None))
+
+    async def get(self, operation_id: str | None) -> Operation:
+        """An operation, or this server's latest where the id is None.
+
+        Raises:
+            OperationNotFound: there is none.
+        """
+        if operation_id is not None:
+            return await self._journal.get(operation_id)
+        latest = [o for o in await self._journal.recent(100) if o.server == self._server]
+        if not latest:
+            raise OperationNotFound("This server made no call yet.", hint="Give the operation_id.")
+        return latest[0]
+
+    async def abandoned_twin(self, fingerprint: str) -> Operation | None:
+        """An identical call in flight that nobody waits for any more: a re-sent call joins it."""
+        since = self._clock() - JOIN_WITHIN
+        for operation in await self._journal.alike(fingerprint, since):
+            ours = operation.server == self._server
+            awaited = self._waiting[operation.id] if ours else self._server_lives(operation.server)
+            if not awaited:
+                return operation
+        return None
+
+    async def wait(self, operation_id: str, caller: Caller) -> Operation:
+        """The operation when it is settled or the caller's patience ends, whichever is first."""
+        self._waiting[operation_id] += 1
+        try:
+            operation = await self._watch(operation_id, caller)
+            if operation.is_settled and (follow := self._follows.get(operation_id)):
+                await asyncio.shield(follow)  # a turn is in its session before it is told of
+            return operation
+        finally:
+            self._waiting[operation_id] -= 1
+
+    async def settle_session(self, session_id: str) -> bool:
+        """Wait for turns that a process which died left in flight; whether there were any."""
+        under_way = [o for o in await self._journal.unfinished_in_session(session_id) if not o.is_settled]
+        for operation in under_way:
+            await self._watch(operation.id, Caller())
+        return bool(under_way)
+
+    async def resume(self, operation_id: str) -> Operation:
+        """Try again what a full disk stopped; the operation as it then stands."""
+        await self._execution.resume(operation_id)
+        return await self._journal.get(operation_id)
+
+    async def expected_seconds(self, operation: Operation) -> float | None:
+        """How long such a call takes: by this machine's own history, else by published figures."""
+        own = await self._journal.durations(operation.options)
+        if own:
+            return median(own)
+        return typical_seconds(operation.model, operation.options.quality or "auto")
+
+    async def start_recovery(self) -> None:
+        """Recover now and every ten minutes, in the background."""
+        self._recovery = asyncio.ensure_future(self._recover_for_ever())
+
+    async def close(self) -> None:
+        """Let go of what this process holds; calls under way end in their runner."""
+        if self._recovery:
+            self._recovery.cancel()
+        if self._entering:
+            await asyncio.wait(self._entering, timeout=_LEAVE_WITHIN_S)
+        await self._runner.close()
+        if self._follows:
+            await asyncio.wait(self._follows.values(), timeout=0.3)
+        self.forget_server()
+
+    def forget_server(self) -> None:
+        """Stop being among the servers that somebody may be waiting at."""
+        self._leases.give_back(server_lease(self._server))
+
+    def _announce(self) -> None:
+        self._leases.take(server_lease(self._server))
+
+    def _server_lives(self, server: str) -> bool:
+        return self._leases.is_held(server_lease(server))
+
+    async def _watch(self, operation_id: str, caller: Caller) -> Operation:
+        loop = asyncio.get_running_loop()
+        started = reported = loop.time()
+        phase = ""
+        while True:
+            operation = await self._journal.get(operation_id)
+            now = loop.time()
+            left = float("inf") if caller.wait_s is None else started + caller.wait_s - now
+            if operation.is_settled or left <= 0:
+                return operation
+            if now - reported >= _REPORT_EVERY_S or operation.phase != phase:
+                reported, phase = now, operation.phase
+                elapsed = (self._clock() - operation.created_at).total_seconds()
+                await caller.report(elapsed, operation.phase)
+            if await self._runner.ended(operation_id, min(left, _POLL_S)):
+                await self._make_sure(operation_id)
+
+    async def _make_sure(self, operation_id: str) -> None:
+        """What its runner is through with has ended, or the reason is told.
+
+        Raises:
+            StorageError: the journal cannot be written.
+        """
+        operation = await self._journal.get(operation_id)
+        if not operation.is_settled:
+            await self._execution.resume(operation_id)
+            operation = await self._journal.get(operation_id)
+        if operation.state == "reserved":
+            await self._execution.give_up(operation_id, "it could not be started")
+
+    async def _recover_for_ever(self) -> None:
+        again = False
+        while True:
             try:
-                images.append(await self._images.save(picture, placement, index, total))
-            except ImageServerError as error:  # one bad picture must not cost the good ones
-                damage.append(error)
-        if not images:
-            raise damage[0]
-        return tuple(images), damage
+                found = await self._execution.recover()
+                logger.debug("recovery: %s", found)
+            except ImageServerError as error:
+                logger.warning("recovery could not run: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - an outermost door: the next recovery must still come
+                logger.error("recovery failed: %s", whereabouts(error))
+            # Once more soon after the start: what was reserved a moment before it is given time.
+            await asyncio.sleep(RECOVER_EVERY_S if again else 2 * ORDER_GRACE_S)
+            again = True
 
 
-def _open_spool(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        limit = time.time() - KEEP_FAILED_S
-        for path in folder.iterdir():
-            if path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"The state folder {folder.parent} cannot be written ({error.strerror}).",
-            hint="Set GPT_IMAGE_2_STATE_DIR to a folder that can be written; nothing was sent.",
-        ) from None
+def _expected_bytes(job: ImageJob) -> int:
+    """The most that the job's pictures can take: uncompressed, four bytes a pixel."""
+    size = Size.parse(job.options.size or "auto") or _LARGEST
+    return size.pixels * 4 * job.count
 
 
-def _discard(receipt: Receipt) -> None:
-    for path in receipt.bodies:
-        path.unlink(missing_ok=True)
-
-
-def _log_estimate(job: ImageJob) -> None:
-    bound = pricing.upper_bound(job)
+def _log_estimate(operation: Operation) -> None:
+    bound = operation.estimate
     price = f"at most about {pricing.format_usd(bound)}" if bound is not None else "an unknown price"
-    logger.info("%s with %s: %d picture(s), %s", job.action, job.model, job.count, price)
-
-
-def _completed(
-    job: ImageJob,
-    receipt: Receipt,
-    answer: Answer,
-    images: tuple[StoredImage, ...],
-    damage: list[ImageServerError],
-) -> Completed:
-    first = images[0]
-    made = {"size": str(first.size), "output_format": first.mime_type.removeprefix("image/")}
-    applied = answer.applied.model_copy(update=made)
-    spent = pricing.cost(job.model, answer.usage)
-    if answer.usage is None and receipt.route == "responses":
-        spent = _published_output_price(job, applied.quality, images)
-    notes = [answer.note, *(f"One picture was lost: {error}" for error in damage)]
-    if job.options.size not in (None, "auto", made["size"]):
-        notes.append(f"Size {job.options.size} was asked for and {made['size']} was made.")
-    if len(images) != job.count and not damage and receipt.route == "images":
-        notes.append(f"{job.count} picture(s) were asked for and {len(images)} came.")
-    return Completed(images, applied, answer.usage, spent, receipt.route, tuple(n for n in notes if n))
-
-
-def _published_output_price(
-    job: ImageJob, quality: str | None, images: tuple[StoredImage, ...]
-) -> int | None:
-    model = find_model(job.model)
-    counts = [pricing.output_tokens(model, quality or "", image.size) if model else None for image in images]
-    known = [count for count in counts if count is not None]
-    return int(sum(known) * model.prices.image_out) if model and len(known) == len(images) else None
+    count = operation.options.n or 1
+    logger.info("%s with %s: %d picture(s), %s", operation.action, operation.model, count, price)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -10,26 +10,76 @@ from typing import Protocol
 
 from gpt_image_2_mcp.models import (
     Answer,
+    Completed,
     EncodedPicture,
+    Failure,
     ImageJob,
     InputImage,
+    Operation,
     Placement,
     Receipt,
+    Route,
     Session,
+    State,
     StoredImage,
-    Turn,
 )
-from gpt_image_2_mcp.requests import TurnOptions
+from gpt_image_2_mcp.requests import RenderOptions
 
 Clock = Callable[[], datetime]
 """The present moment in UTC."""
 
 
 class Spool(Protocol):
-    """Where the raw bodies of one operation go, as they arrive."""
+    """The files of one operation on the state disk. All methods but `bodies` block."""
 
-    def body(self, leg: int) -> Path:
-        """The file of the `leg`-th answer, counted from 0."""
+    @property
+    def operation_id(self) -> str:
+        """Whose files these are."""
+
+    def bodies(self, route: Route, leg: int) -> tuple[Path, ...]:
+        """Where the `leg`-th answer (from 0) goes: the first that can be written, the others after it."""
+
+    def received(self) -> Receipt | None:
+        """The answers that stand whole."""
+
+    def torn(self) -> Receipt | None:
+        """Whole answers and broken-off ones."""
+
+    def save_job(self, job: ImageJob) -> None:
+        """Keep the request for the process that sends it."""
+
+    def load_job(self) -> ImageJob: ...
+
+    def drop_job(self) -> None: ...
+
+    def note_upload(self, file_id: str) -> None:
+        """Remember an uploaded file before it is used."""
+
+    def uploads(self) -> tuple[str, ...]: ...
+
+    def drop_uploads(self) -> None: ...
+
+    def discard(self) -> None:
+        """Remove everything."""
+
+
+class Spools(Protocol):
+    """The spools of all operations."""
+
+    def open(self, operation_id: str) -> Spool: ...
+
+    def operations(self) -> frozenset[str]:
+        """The ids of those that have files. Blocks."""
+
+    def prepare(self) -> None:
+        """Make sure that spools can be written. Blocks.
+
+        Raises:
+            StorageError: they cannot.
+        """
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Let go of old raw answers, save of the operations in `keep`. Blocks."""
 
 
 class Gateway(Protocol):
@@ -49,12 +99,81 @@ class Gateway(Protocol):
             UpstreamError: the bodies hold an error or no picture.
         """
 
+    async def tidy(self, spool: Spool) -> None:
+        """Delete what a `send` that was cut short left at the API."""
+
+
+class Journal(Protocol):
+    """Paid calls and how they stand. What a method wrote is durable when it returns."""
+
+    async def reserve(self, operation: Operation) -> None:
+        """Enter a new operation."""
+
+    async def get(self, operation_id: str) -> Operation:
+        """Raises OperationNotFound."""
+
+    async def move(
+        self,
+        operation_id: str,
+        source: State,
+        target: State,
+        *,
+        attempts: int | None = None,
+        phase: str = "",
+        failure: Failure | None = None,
+    ) -> bool:
+        """Compare and set the state; False if it was not `source` any more."""
+
+    async def commit(self, operation_id: str, completed: Completed) -> bool:
+        """In one transaction: the catalogue's rows, the cost, the session's turn, and received to done."""
+
+    async def unfinished(self) -> tuple[Operation, ...]:
+        """All operations in an open state, the oldest first."""
+
+    async def recent(self, limit: int) -> tuple[Operation, ...]:
+        """The latest operations, the newest first."""
+
+    async def alike(self, fingerprint: str, since: datetime) -> tuple[Operation, ...]:
+        """Open operations with that fingerprint."""
+
+    async def unfinished_in_session(self, session_id: str) -> tuple[Operation, ...]:
+        """Open operations that are turns of that session."""
+
+    async def durations(self, options: RenderOptions) -> tuple[float, ...]:
+        """Seconds that the last calls with the same model, quality and size took."""
+
+
+class Leases(Protocol):
+    """Rights that die with their process."""
+
+    def take(self, name: str) -> bool: ...
+
+    def give_back(self, name: str) -> None: ...
+
+    def is_held(self, name: str) -> bool: ...
+
+    def tidy(self, prefix: str) -> None:
+        """Remove what the dead left of leases whose names begin so."""
+
+
+class Runner(Protocol):
+    """Has operations carried out, here or in another process."""
+
+    async def start(self, operation_id: str) -> None:
+        """Carry a reserved operation to its end, whatever becomes of the caller."""
+
+    async def ended(self, operation_id: str, within: float) -> bool:
+        """Whether its runner is heard, within so many seconds, to be through with the operation."""
+
+    async def close(self) -> None:
+        """Let go; calls under way are finished first where leaving would end them."""
+
 
 class ImageStore(Protocol):
     """Files under final names."""
 
-    async def prepare(self, folder: Path) -> None:
-        """Make `folder` and prove that it can be written, before anything is paid.
+    async def prepare(self, folder: Path, expected_bytes: int) -> None:
+        """Make `folder` and prove that it can be written and has room, before anything is paid.
 
         Raises:
             StorageError: it cannot.
@@ -92,21 +211,18 @@ class SourceLoader(Protocol):
 class SessionStore(Protocol):
     """Edit sessions, with a cap on their number and on their idle time.
 
-    All methods that name a session raise SessionNotFound where there is none (any more).
+    Over the cap, the longest idle ones without a turn in flight go.
     """
 
-    async def add(self, session: Session) -> None:
-        """Keep a new session; over the cap, the longest idle ones without a turn in flight go."""
-
     def turn(self, session_id: str) -> AbstractAsyncContextManager[Session]:
-        """The exclusive right to take the session's next turn, in all processes; waits for it."""
-
-    async def append(self, session_id: str, turn: Turn, options: TurnOptions) -> Session:
-        """Add `turn`, whose number must follow the last one's, and keep its options.
+        """The exclusive right to take the session's next turn, in all processes; waits for it.
 
         Raises:
-            SessionNotFound: the session ended meanwhile.
+            SessionNotFound: there is none with that id (any more).
         """
+
+    async def keep(self, operation: Operation, image: StoredImage) -> bool:
+        """Add the turn that a finished operation is; twice is once. False if the session ended meanwhile."""
 
     async def end(self, session_id: str) -> bool:
         """Forget a session; False if it was not there."""

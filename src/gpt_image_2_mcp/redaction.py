@@ -9,7 +9,7 @@ from typing import Final
 ERROR_TEXT_LIMIT: Final = 500
 
 _SECRETS = re.compile(
-    r"sk-[A-Za-z0-9_*.-]{6,}"  # OpenAI keys, also half masked as OpenAI echoes them
+    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*.-]{6,}"  # OpenAI keys, also half masked as OpenAI echoes them
     r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{6,}"
     r"|data:[\w./+-]+;base64,[A-Za-z0-9+/=]*"
     # A run of 64 with a stretch of 32 without a slash: long paths of plain words are left alone.
@@ -33,3 +33,12 @@ def clean(text: str, limit: int = ERROR_TEXT_LIMIT) -> str:
     visible = "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     redacted = redact(visible)
     return redacted if len(redacted) <= limit else f"{redacted[: limit - 3]}..."
+
+
+def whereabouts(error: BaseException) -> str:
+    """The kind of an error and the lines it came through; its text could hold a prompt."""
+    lines, trace = [], error.__traceback__
+    while trace:
+        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return f"{type(error).__name__} at {' > '.join(lines[-4:])}"

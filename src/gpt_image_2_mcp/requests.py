@@ -72,6 +72,10 @@ def _not_blank(text: str) -> str:
 
 
 # Stand last in an annotation: behind a validator pydantic says bounds in the schema by names of its own.
+def _single(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)
 
@@ -167,7 +171,7 @@ class Sourced(Arguments):
         description="Pictures to edit or combine: file path, file://, https:// or data: URL. PNG, JPEG or "
         "WebP, each < 50 MB. Prefer paths; never type base64 yourself.",
     )
-    mask: Annotated[str, Field(min_length=1)] | None = Field(
+    mask: Annotated[str, Field(min_length=1), BeforeValidator(_single)] | None = Field(
         default=None,
         description="PNG with an alpha channel, as large as the first image; transparent pixels mark what to "
         "change.",
@@ -201,6 +205,17 @@ class ContinueSessionRequest(Named, TurnOptions, Prompted, _Picked):
 
 class EndSessionRequest(_Picked):
     """Arguments of end_edit_session."""
+
+
+class GetResultRequest(Arguments):
+    """Arguments of get_result."""
+
+    operation_id: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="The id that a tool returned; left out: the latest call."
+    )
+    wait_seconds: Annotated[int, Field(ge=0, le=600), Whole] | None = Field(
+        default=None, description="How long to wait at most, within the server's own limit; 0 to look only."
+    )
 
 
 class ListSessionsRequest(Arguments):

@@ -72,6 +72,16 @@ def input_schema(request: type[Arguments]) -> dict[str, Any]:
     }
 
 
-def output_schema(result: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a tool's structured content."""
-    return result.model_json_schema(schema_generator=_Result, mode="serialization")
+def output_schema(*results: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a tool's structured content, which is a value of one of `results`: one flat object."""
+    schemas = [r.model_json_schema(schema_generator=_Result, mode="serialization") for r in results]
+    merged: dict[str, Any] = {"type": "object", "properties": {}}
+    for schema in reversed(schemas):
+        merged["properties"] |= schema.get("properties", {})
+        merged["$defs"] = merged.get("$defs", {}) | schema.get("$defs", {})
+    if len(results) > 1:
+        merged["properties"]["status"] = {"type": "string"}
+    required = [
+        name for name in schemas[0].get("required", ()) if all(name in s["required"] for s in schemas)
+    ]
+    return {key: value for key, value in (merged | {"required": required}).items() if value}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,53 +16,70 @@ from typing import Final, Literal
 
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
 from gpt_image_2_mcp.checks import check_mask, check_options
-from gpt_image_2_mcp.errors import SessionNotFound
+from gpt_image_2_mcp.errors import ImageServerError, SessionBusy, StorageError
 from gpt_image_2_mcp.models import (
+    OPEN_STATES,
     Completed,
-    EndSessionResult,
-    ImageFile,
+    Failure,
     ImageJob,
-    ImageResult,
     InputImage,
-    ListSessionsResult,
+    Operation,
     Placement,
-    RequestedOptions,
     Session,
-    SessionImageResult,
-    SessionSummary,
+    SessionStep,
     StoredImage,
-    Turn,
 )
-from gpt_image_2_mcp.operations import Operations
+from gpt_image_2_mcp.operations import Caller, Operations
 from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
 from gpt_image_2_mcp.pricing import MICRO
 from gpt_image_2_mcp.requests import (
+    Arguments,
     ContinueSessionRequest,
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
+    GetResultRequest,
     ListSessionsRequest,
     RenderOptions,
     StartSessionRequest,
     TurnOptions,
+)
+from gpt_image_2_mcp.results import (
+    EndSessionResult,
+    ImageFile,
+    ImageResult,
+    ListSessionsResult,
+    RequestedOptions,
+    SessionImageResult,
+    SessionSummary,
+    WorkingResult,
 )
 
 ENDED_MEANWHILE: Final = (
     "The session was ended while this turn was made; start a new one from this picture to go on."
 )
 
+LOCAL: Final = Caller()
+PictureResult = ImageResult | WorkingResult
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use."""
+    """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use;
+    `refusal` is why no paid call can be made at all.
+    """
 
     model: str
     output_dir: Callable[[str | None], Path]
     sandbox: bool = False
+    refusal: ImageServerError | None = None
 
 
 class ImageService:
-    """One method a tool, from its request to its result; every error is an ImageServerError."""
+    """One method a tool, from its request to its result; every error is an ImageServerError.
+
+    Paid calls take a `Caller`, whose patience decides between the picture and a WorkingResult.
+    """
 
     def __init__(
         self,
@@ -73,69 +94,121 @@ class ImageService:
         self._sessions = sessions
         self._defaults = defaults
         self._clock = clock
+        self._ended_meanwhile: set[str] = set()
 
-    async def generate(self, request: GenerateRequest) -> ImageResult:
+    async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
         job = ImageJob("generate", request.prompt, self._options(request))
         placement = self._placement("image", request.output_dir, request.filename_prefix)
-        return await self._operations.outliving(self._make(job, placement))
 
-    async def edit(self, request: EditRequest) -> ImageResult:
+        async def begin(fingerprint: str) -> Operation:
+            return await self._operations.begin(job, placement, fingerprint)
+
+        return await self._call(request, caller, begin, _meaning(job, placement))
+
+    async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PictureResult:
         job = await self._edit_job(request)
         placement = self._placement("edit", request.output_dir, request.filename_prefix)
-        return await self._operations.outliving(self._make(job, placement))
 
-    async def start_session(self, request: StartSessionRequest) -> SessionImageResult:
+        async def begin(fingerprint: str) -> Operation:
+            return await self._operations.begin(job, placement, fingerprint)
+
+        return await self._call(request, caller, begin, _meaning(job, placement))
+
+    async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PictureResult:
         job = await self._edit_job(request)
         placement = self._placement("session", request.output_dir, request.filename_prefix, turn=1)
-        return await self._operations.outliving(self._start(job, placement))
 
-    async def continue_session(self, request: ContinueSessionRequest) -> SessionImageResult:
-        return await self._operations.outliving(self._continue(request))
+        async def begin(fingerprint: str) -> Operation:
+            session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
+            step = SessionStep(session_id, 1, turn_options(job.options), request.filename_prefix)
+            return await self._begin_turn(job, placement, fingerprint, step, AsyncExitStack())
 
-    async def end_session(self, request: EndSessionRequest) -> EndSessionResult:
+        return await self._call(request, caller, begin, _meaning(job, placement))
+
+    async def continue_session(
+        self, request: ContinueSessionRequest, caller: Caller = LOCAL
+    ) -> PictureResult:
+        async def begin(fingerprint: str) -> Operation:
+            async with AsyncExitStack() as held:
+                session = await self._turn_of(request.session_id, caller, held)
+                options = self._checked(inherit(request, session))
+                image = await self._sources.load_stored(session.last.image)
+                job = ImageJob("edit", request.prompt, options, _numbered([image]))
+                prefix = request.filename_prefix or session.filename_prefix
+                number = session.last.number + 1
+                placement = self._placement("session", str(session.output_dir), prefix, turn=number)
+                step = SessionStep(session.id, number, turn_options(options), session.filename_prefix)
+                return await self._begin_turn(job, placement, fingerprint, step, held)
+
+        self._refuse_without_key()
+        return await self._call(request, caller, begin, ())
+
+    async def get_result(self, request: GetResultRequest, caller: Caller = LOCAL) -> PictureResult:
+        """Collect a call that was handed off, or say how it stands."""
+        operation = await self._operations.get(request.operation_id)
+        if operation.state in OPEN_STATES:  # finishes what a full disk or a death stopped, if nobody is at it
+            operation = await self._operations.resume(operation.id)
+        patience = [s for s in (request.wait_seconds, caller.wait_s) if s is not None]
+        caller = replace(caller, wait_s=min(patience, default=None))
+        return await self._outcome(await self._operations.wait(operation.id, caller))
+
+    async def end_session(self, request: EndSessionRequest, _caller: Caller = LOCAL) -> EndSessionResult:
         ended = await self._sessions.end(request.session_id)
         return EndSessionResult(ended=ended, session_id=request.session_id)
 
-    async def list_sessions(self, _request: ListSessionsRequest) -> ListSessionsResult:
+    async def list_sessions(
+        self, _request: ListSessionsRequest, _caller: Caller = LOCAL
+    ) -> ListSessionsResult:
         return ListSessionsResult(sessions=[_summary(s) for s in await self._sessions.active()])
 
-    async def drain(self) -> None:
-        """Wait for every paid call that is under way."""
-        await self._operations.drain()
+    async def close(self) -> None:
+        """Let go of paid calls: what this process carries out itself is finished first."""
+        await self._operations.close()
 
-    async def _make(self, job: ImageJob, placement: Placement) -> ImageResult:
-        return self._result(job, await self._operations.carry_out(job, placement))
+    async def _call(
+        self,
+        request: Arguments,
+        caller: Caller,
+        begin: Callable[[str], Awaitable[Operation]],
+        meaning: tuple[str, ...],
+    ) -> PictureResult:
+        """The one path of a paid call: join an abandoned twin or begin, wait, say what came of it."""
+        started = time.monotonic()
+        print_ = fingerprint(request, caller, meaning)
+        operation = await self._operations.abandoned_twin(print_) or await begin(print_)
+        rest = None if caller.wait_s is None else max(caller.wait_s - (time.monotonic() - started), 0)
+        try:
+            settled = await self._operations.wait(operation.id, replace(caller, wait_s=rest))
+        except StorageError as error:
+            hint = f"The call may be paid for: mend that, then call get_result with {operation.id}."
+            raise StorageError(error.message, hint=hint) from None
+        return await self._outcome(settled)
 
-    async def _start(self, job: ImageJob, placement: Placement) -> SessionImageResult:
-        completed = await self._operations.carry_out(job, placement)
-        now = self._clock()
-        session = Session(
-            id=f"edit-{int(now.timestamp())}-{secrets.token_hex(4)}",
-            created_at=now,
-            updated_at=now,
-            model=job.model,
-            options=turn_options(job.options),
-            output_dir=placement.folder,
-            filename_prefix=placement.prefix,
-            last=Turn(1, job.prompt, completed.images[0], now),
-        )
-        await self._sessions.add(session)
-        return self._session_result(job, completed, session.id, 1)
+    def _refuse_without_key(self) -> None:
+        if self._defaults.refusal:
+            raise self._defaults.refusal
 
-    async def _continue(self, request: ContinueSessionRequest) -> SessionImageResult:
-        async with self._sessions.turn(request.session_id) as session:
-            options = self._checked(inherit(request, session))
-            image = await self._sources.load_stored(session.last.image)
-            job = ImageJob("edit", request.prompt, options, _numbered([image]))
-            prefix, number = request.filename_prefix or session.filename_prefix, session.last.number + 1
-            placement = self._placement("session", str(session.output_dir), prefix, turn=number)
-            completed = await self._operations.carry_out(job, placement)
-            turn = Turn(number, job.prompt, completed.images[0], self._clock())
-            try:
-                await self._sessions.append(session.id, turn, turn_options(options))
-            except SessionNotFound:
-                completed = replace(completed, notes=(*completed.notes, ENDED_MEANWHILE))
-        return self._session_result(job, completed, session.id, number)
+    async def _turn_of(self, session_id: str, caller: Caller, held: AsyncExitStack) -> Session:
+        try:
+            async with asyncio.timeout(caller.wait_s):
+                session = await held.enter_async_context(self._sessions.turn(session_id))
+                while await self._operations.settle_session(session_id):
+                    await held.aclose()  # what was waited for has changed the session
+                    session = await held.enter_async_context(self._sessions.turn(session_id))
+                return session
+        except TimeoutError:
+            raise SessionBusy("Another turn of this session is still under way.") from None
+
+    async def _begin_turn(
+        self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep, held: AsyncExitStack
+    ) -> Operation:
+        operation = await self._operations.begin(job, placement, fingerprint, step)
+        self._operations.when_settled(operation.id, self._keep_turn, held.pop_all())
+        return operation
+
+    async def _keep_turn(self, operation: Operation) -> None:
+        if operation.completed and not await self._sessions.keep(operation, operation.completed.images[0]):
+            self._ended_meanwhile.add(operation.id)
 
     async def _edit_job(self, request: StartSessionRequest) -> ImageJob:
         options = self._options(request)
@@ -147,6 +220,7 @@ class ImageService:
         return ImageJob("edit", request.prompt, options, _numbered(images), mask)
 
     def _options(self, request: GenerateRequest | StartSessionRequest) -> RenderOptions:
+        self._refuse_without_key()
         chosen = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
         return self._checked(RenderOptions.model_validate({"model": self._defaults.model, **chosen}))
 
@@ -166,15 +240,31 @@ class ImageService:
         folder = self._defaults.output_dir(output_dir)
         return Placement(folder, kind, stamp, secrets.token_hex(16), prefix, turn)
 
-    def _result(self, job: ImageJob, completed: Completed) -> ImageResult:
-        options = job.options
-        return ImageResult(
-            model=job.model,
-            prompt=job.prompt,
+    async def _outcome(self, operation: Operation) -> PictureResult:
+        if operation.completed:
+            return self._result(operation, operation.completed)
+        if operation.failure:
+            raise _error_of(operation, operation.failure)
+        elapsed = (self._clock() - operation.created_at).total_seconds()
+        return WorkingResult(
+            operation_id=operation.id,
+            elapsed_seconds=round(elapsed, 1),
+            expected_seconds=await self._operations.expected_seconds(operation),
+            phase=operation.phase,
+        )
+
+    def _result(self, operation: Operation, completed: Completed) -> ImageResult:
+        options, step, notes = operation.options, operation.step, list(completed.notes)
+        if operation.id in self._ended_meanwhile:
+            notes.append(ENDED_MEANWHILE)
+        made = ImageResult(
+            operation_id=operation.id,
+            model=operation.model,
+            prompt=operation.prompt,
             requested=RequestedOptions(
                 size=options.size or "auto",
                 quality=options.quality or "auto",
-                n=job.count,
+                n=options.n or 1,
                 format=options.output_format or "png",
             ),
             applied=completed.applied,
@@ -182,15 +272,33 @@ class ImageService:
             usage=completed.usage,
             cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
             route="responses" if completed.route == "responses" else None,
-            note=" ".join(completed.notes) or None,
+            note=" ".join(notes) or None,
             sandbox=self._defaults.sandbox,
         )
+        if step is None:
+            return made
+        return SessionImageResult(**dict(made), session_id=step.session_id, turn=step.number)
 
-    def _session_result(
-        self, job: ImageJob, completed: Completed, session_id: str, turn: int
-    ) -> SessionImageResult:
-        made = self._result(job, completed)
-        return SessionImageResult(**dict(made), session_id=session_id, turn=turn)
+
+def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:
+    """What a call means beyond its words: the model, the folder, and what the inputs hold."""
+    inputs = (*job.images, *([job.mask] if job.mask else []))
+    return (job.model, str(placement.folder), *(hashlib.sha256(i.data).hexdigest() for i in inputs))
+
+
+def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) -> str:
+    """Equal for identical calls of one client."""
+    call = [caller.client, type(request).__name__, request.model_dump(exclude_none=True), meaning]
+    return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
+
+
+def _error_of(operation: Operation, failure: Failure) -> ImageServerError:
+    hint = failure.hint
+    if operation.state == "received":
+        hint = f"The picture is paid for and kept: mend that, then call get_result with {operation.id}."
+    elif operation.state == "unknown":
+        hint = f"{hint} It is kept as operation {operation.id}."
+    return ImageServerError.revived(failure.code, failure.message, hint)
 
 
 def turn_options(options: RenderOptions) -> TurnOptions:

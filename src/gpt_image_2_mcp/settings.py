@@ -57,6 +57,16 @@ TABLE: Final = (
     Setting(
         "GPT_IMAGE_2_SESSION_TTL_MS", "Idle milliseconds after which a session goes; 0 for never.", "3600000"
     ),
+    Setting(
+        "GPT_IMAGE_2_WAIT_SECONDS",
+        "How long a tool call waits before it answers with an operation id; 0 for to the end.",
+        "50",
+    ),
+    Setting(
+        "GPT_IMAGE_2_WORKER",
+        "process: calls under way outlive the server; inline: leaving waits for them.",
+        "process; inline in containers",
+    ),
     Setting("GPT_IMAGE_2_SANDBOX", "1 draws sandbox pictures on this machine: no key, no cost.", "0"),
     Setting("GPT_IMAGE_2_MCP_DEBUG", "1 logs more to stderr.", "0"),
     Setting("OPENAI_FORCE_RESPONSES_EDITS", "1 sends every edit by the Responses API.", "0"),
@@ -73,7 +83,7 @@ _IGNORED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked. Folders are absolute; `session_max` and `session_ttl` are None for no limit."""
+    """All settings, checked. Folders are absolute; None means no limit."""
 
     api_key: Secret | None
     base_url: str
@@ -88,6 +98,8 @@ class Settings:
     session_store: Literal["sqlite", "memory"]
     session_max: int | None
     session_ttl: timedelta | None
+    wait_s: float | None
+    worker: Literal["process", "inline"]
     sandbox: bool
     debug: bool
     force_responses_edits: bool
@@ -120,8 +132,8 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         api_key=_key(read),
         base_url=_base_url(read.text("OPENAI_BASE_URL")),
-        organization=read.text("OPENAI_ORG_ID"),
-        project=read.text("OPENAI_PROJECT_ID"),
+        organization=read.header("OPENAI_ORG_ID"),
+        project=read.header("OPENAI_PROJECT_ID"),
         model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
         output_dir=read.path("GPT_IMAGE_2_OUTPUT_DIR", working_dir),
         allow_unsafe_output_dir=read.flag("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR"),
@@ -131,6 +143,8 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
         session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
         session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,
+        wait_s=read.whole("GPT_IMAGE_2_WAIT_SECONDS", 50) or None,
+        worker=read.word("GPT_IMAGE_2_WORKER", *_workers()),
         sandbox=read.flag("GPT_IMAGE_2_SANDBOX"),
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
@@ -155,6 +169,13 @@ class _Reader:
             return working_dir / Path(value).expanduser() if value else None
         except RuntimeError:
             raise _wrong(name, "names the home of a user there is not") from None
+
+    def header(self, name: str) -> str | None:
+        """A value that travels in an HTTP header."""
+        value = self.text(name)
+        if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+            raise _wrong(name, "has characters that no such value has")
+        return value
 
     def flag(self, name: str) -> bool:
         value = (self.text(name) or "0").lower()
@@ -211,6 +232,12 @@ def _base_url(url: str | None) -> str:
     if parts.username or parts.password:
         raise _wrong("OPENAI_BASE_URL", "must not hold a user name or password")
     return url.rstrip("/")
+
+
+def _workers() -> tuple[str, str]:
+    """The kinds of worker, the default first: stopping a container kills all its processes at once."""
+    in_container = os.getpid() == 1 or Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+    return ("inline", "process") if in_container else ("process", "inline")
 
 
 def _working_dir() -> Path:

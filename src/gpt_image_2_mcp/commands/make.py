@@ -13,7 +13,6 @@ import click
 
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.errors import InvalidRequest
-from gpt_image_2_mcp.models import ImageResult
 from gpt_image_2_mcp.requests import (
     Arguments,
     EditRequest,
@@ -22,10 +21,10 @@ from gpt_image_2_mcp.requests import (
 )
 from gpt_image_2_mcp.schemas import input_schema
 from gpt_image_2_mcp.server.summaries import summarize
-from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.service import ImageService, PictureResult
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
-Make = Callable[[ImageService, Any], Awaitable[ImageResult]]
+Make = Callable[[ImageService, Any], Awaitable[PictureResult]]
 
 
 def _command(name: str, help_text: str, request: type[Arguments], make: Make) -> click.Command:
@@ -74,8 +73,8 @@ def _option(request: type[Arguments], field: str) -> click.Option:
     )
 
 
-def _make(work: Callable[[ImageService], Awaitable[ImageResult]], *, as_json: bool, sandbox: bool) -> None:
-    async def with_progress(service: ImageService) -> ImageResult:
+def _make(work: Callable[[ImageService], Awaitable[PictureResult]], *, as_json: bool, sandbox: bool) -> None:
+    async def with_progress(service: ImageService) -> PictureResult:
         async with _progress():
             return await work(service)
 

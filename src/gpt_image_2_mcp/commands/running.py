@@ -46,6 +46,9 @@ def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitabl
     except ImageServerError as error:
         fail(error)
     except KeyboardInterrupt:
+        click.echo(
+            "\nStopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations.", err=True
+        )
         sys.exit(130)
 
 

@@ -16,4 +16,4 @@ def serve() -> None:
     settings = settings_or_exit()
     from gpt_image_2_mcp.server.app import serve_stdio
 
-    run_with_service(settings, serve_stdio)
+    run_with_service(settings, lambda service: serve_stdio(service, settings.wait_s))

@@ -52,7 +52,7 @@ SERVER_TYPES: Final = frozenset(
 # The whole message, so that a prompt which contains the sentence cannot pass for it.
 _LAUNCH_ERA = re.compile(r"Invalid value: '[\w.-]{1,100}'\. Value must be 'dall-e-2'\.")
 _WAIT = re.compile(r"try again in (?:(\d{1,2})h)?(?:(\d{1,4})m(?!s))?(\d{1,6}(?:\.\d+)?)(ms|s)", re.ASCII)
-_LONGEST_WAIT_S: Final = 86_400
+_LONGEST_WAIT_S: Final = 86_400.0
 _TRANSPARENCY_HINT = (
     "Nothing was made: use background opaque or auto, or model gpt-image-2.5-flare, which makes real "
     "transparency."
@@ -124,8 +124,12 @@ def _categories(listed: object, message: str) -> tuple[str, ...]:
 
 
 def rejection(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error for an answer with a status other than 200."""
-    return error_for(status, ErrorBody.parse(body), headers)
+    """The error for an answer with a status other than 200, with what it says of trying again."""
+    error = error_for(status, ErrorBody.parse(body), headers)
+    error.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    if error.retry_after is None:
+        error.retry_after = retry_after(headers)
+    return error
 
 
 def error_for(status: int, error: ErrorBody, headers: Mapping[str, str]) -> UpstreamError:
@@ -213,8 +217,8 @@ def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
     stated = headers.get("retry-after", "")
     milliseconds = _number(headers.get("retry-after-ms", ""))
     for wait in (milliseconds / 1000, _number(stated), _until(stated), _named(message)):
-        if 0 <= wait <= _LONGEST_WAIT_S:
-            return wait
+        if 0 <= wait < math.inf:
+            return min(wait, _LONGEST_WAIT_S)
     return None
 
 

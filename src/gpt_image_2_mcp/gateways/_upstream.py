@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import httpx2
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.errors import OutcomeUnknown, StorageError, Unreachable, UpstreamError, UpstreamTimeout
+from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
 from gpt_image_2_mcp.gateways._rejections import rejection
+from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.redaction import clean
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
+_CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
+"""What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _SHORTEST_KEY: Final = 12
 """Characters; below it stand the words that local servers take for a key, such as `none`."""
 
@@ -85,25 +92,28 @@ class Upstream:
     async def spool(
         self,
         path: str,
-        target: Path,
+        targets: Sequence[Path],
         *,
+        idempotency_key: str,
         json: Mapping[str, Any] | None = None,
         data: Mapping[str, str] | None = None,
         files: Sequence[FilePart] | None = None,
-    ) -> None:
-        """POST once and stream the raw answer into `target`, which then stands whole and flushed.
+    ) -> Path:
+        """POST once and stream the raw answer into the first of `targets` that takes it, which is returned
+        when the answer stands there whole and flushed. `idempotency_key` is sent, and trusted for nothing.
 
         Raises:
             UpstreamError: with the class that says whether the call may have been billed.
             StorageError: the answer could not be written.
         """
         async with self._translated():
-            request = self._open().build_request("POST", path, json=json, data=data, files=files)
-            response = await self._open().send(request, stream=True)
+            client, headers = self._open(), {"Idempotency-Key": idempotency_key}
+            request = client.build_request("POST", path, headers=headers, json=json, data=data, files=files)
+            response = await client.send(request, stream=True)
             try:
                 if not response.is_success:
                     raise self._rejection(response, await _error_body(response))
-                await self._receive(response, target)
+                return await self._receive(response, targets)
             finally:
                 await response.aclose()
 
@@ -149,24 +159,34 @@ class Upstream:
             )
         return self._client
 
-    async def _receive(self, response: httpx2.Response, target: Path) -> None:
-        part = target.with_name(target.name + ".part")
-        file = await run_sync(_create, part)
+    async def _receive(self, response: httpx2.Response, targets: Sequence[Path]) -> Path:
+        sink, buffered = Sink(targets), bytearray()
         try:
-            buffered, total = bytearray(), 0
-            async with asyncio.timeout(self._timeouts.idle) as idle:
-                async for chunk in response.aiter_raw():
-                    idle.reschedule(asyncio.get_running_loop().time() + self._timeouts.idle)
-                    total += len(chunk)
-                    if total > MAX_ANSWER_BYTES:
-                        raise OutcomeUnknown(f"OpenAI's answer is larger than {MAX_ANSWER_BYTES >> 20} MB.")
-                    buffered += chunk
-                    if len(buffered) >= _WRITE_BYTES:
-                        await run_sync(_write, file, bytes(buffered))
-                        buffered.clear()
-            await run_sync(_finish, file, bytes(buffered), part, target)
+            try:
+                async with aclosing(self._chunks(response)) as chunks:
+                    async for chunk in chunks:
+                        buffered += chunk
+                        if len(buffered) >= _WRITE_BYTES:
+                            await _write(sink, buffered)
+            finally:
+                # Also of an answer that breaks off: whole pictures in it are salvaged.
+                await _write(sink, buffered)
+            return await _to_its_end(sink.finish)
         finally:
-            await run_sync(file.close)
+            await run_sync(sink.close)
+
+    async def _chunks(self, response: httpx2.Response) -> AsyncGenerator[bytes]:
+        """The answer as it comes, while it comes without a long pause."""
+        total, chunks = 0, response.aiter_raw()
+        while True:
+            async with asyncio.timeout(self._timeouts.idle):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            total += len(chunk)
+            if total > MAX_ANSWER_BYTES:
+                raise OutcomeUnknown(f"OpenAI's answer is larger than {MAX_ANSWER_BYTES >> 20} MB.")
+            yield chunk
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -175,15 +195,52 @@ class Upstream:
             async with asyncio.timeout(self._timeouts.total):
                 yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
-            host = httpx2.URL(self._account.base_url).host
-            raise Unreachable(f"{host} could not be reached ({type(error).__name__}).") from None
+            raise self._unreachable(error) from None
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError) as error:
-            raise Unreachable(f"The request could not be sent ({type(error).__name__}).") from None
+            raise Unsendable(f"The request could not be sent ({type(error).__name__}).") from None
         except (TimeoutError, httpx2.TimeoutException):
             raise UpstreamTimeout("OpenAI did not answer in time.") from None
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             kind = type(error).__name__
             raise OutcomeUnknown(f"The connection broke after the request was sent ({kind}).") from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        host = httpx2.URL(self._account.base_url).host
+        refused = _tls_refusal(error)
+        if refused:
+            return Unsendable(
+                f"The connection to {host} is not secure: {clean(refused, 200)}.",
+                hint="Nothing was sent: check OPENAI_BASE_URL, this machine's clock, and SSL_CERT_FILE if a "
+                "company's proxy reads the traffic.",
+            )
+        return Unreachable(f"{host} could not be reached ({type(error).__name__}).")
+
+
+def _tls_refusal(error: BaseException | None) -> str | None:
+    """What TLS did not like, where that is the reason."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate was not accepted ({error.verify_message})"
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT_SHORT):
+            return f"TLS failed ({error.reason or 'handshake'})"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+async def _write(sink: Sink, buffered: bytearray) -> None:
+    data = bytes(buffered)
+    buffered.clear()
+    await _to_its_end(sink.write, data)
+
+
+async def _to_its_end(work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do `work` in a thread; a cancellation is heeded when it is done, lest two threads write one file."""
+    task = asyncio.ensure_future(run_sync(work, *args))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 async def _error_body(response: httpx2.Response) -> bytes:
@@ -193,35 +250,3 @@ async def _error_body(response: httpx2.Response) -> bytes:
         if len(body) >= _MAX_ERROR_BYTES:
             break
     return bytes(body[:_MAX_ERROR_BYTES])
-
-
-def _create(part: Path) -> BinaryIO:
-    try:
-        return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0)
-    except OSError as error:
-        raise _unwritable(part, error) from None
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[file.write(view) :]  # a write to a nearly full disk comes back short
-    except OSError as error:
-        raise _unwritable(Path(str(file.name)), error) from None
-
-
-def _finish(file: BinaryIO, data: bytes, part: Path, target: Path) -> None:
-    _write(file, data)
-    try:
-        os.fsync(file.fileno())
-        part.replace(target)
-    except OSError as error:
-        raise _unwritable(part, error) from None
-
-
-def _unwritable(part: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"The answer could not be written to {part.parent} ({error.strerror}).",
-        hint="Free some disk space or set GPT_IMAGE_2_STATE_DIR; the call may have been billed.",
-    )

@@ -50,3 +50,6 @@ class FallbackGateway:
 
     def read(self, receipt: Receipt) -> Answer:
         return self._gateways[receipt.route].read(receipt)
+
+    async def tidy(self, spool: Spool) -> None:
+        await self._gateways["responses"].tidy(spool)

@@ -5,7 +5,7 @@ What is sent equals what the official openai package sends for the same argument
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -17,6 +17,8 @@ from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, InputImage,
 from gpt_image_2_mcp.ports import Spool
 from gpt_image_2_mcp.redaction import clean
 
+BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
+
 
 class ImagesGateway:
     """Sends a job as one POST."""
@@ -25,17 +27,23 @@ class ImagesGateway:
         self._upstream = upstream
 
     async def send(self, job: ImageJob, spool: Spool) -> Receipt:
-        target = spool.body(0)
+        targets, key = spool.bodies("images", 0), spool.operation_id
         if job.action == "generate":
-            await self._upstream.spool("images/generations", target, json=request_body(job))
+            body = await self._upstream.spool(
+                "images/generations", targets, idempotency_key=key, json=request_body(job)
+            )
         else:
             fields = {name: str(value) for name, value in request_body(job).items()}
-            await self._upstream.spool("images/edits", target, data=fields, files=file_parts(job))
-        return Receipt("images", (target,))
+            body = await self._upstream.spool(
+                "images/edits", targets, idempotency_key=key, data=fields, files=file_parts(job)
+            )
+        return Receipt("images", (body,))
 
     def read(self, receipt: Receipt) -> Answer:
-        body = read_body(receipt.bodies[0])
+        body = read_body(receipt.bodies[0], torn=receipt.torn)
         document = body.document
+        if body.broke_off:
+            return Answer(tuple(body.pictures.values()), read_applied({}), None, BROKE_OFF)
         data = document.get("data")
         entries = data if isinstance(data, list) else []
         found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
@@ -47,6 +55,9 @@ class ImagesGateway:
         missing = len(entries) - len(pictures)
         note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
         return Answer(pictures, read_applied(document), read_usage(document.get("usage")), note)
+
+    async def tidy(self, spool: Spool) -> None:
+        """Nothing is left at the API by this route."""
 
 
 def request_body(job: ImageJob) -> dict[str, Any]:

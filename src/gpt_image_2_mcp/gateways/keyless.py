@@ -1,17 +1,23 @@
-"""Stands in for the route while there is no key, so that the server starts and lists its tools."""
+"""Stands in for the route while there is no key: nothing can be sent, what came earlier can be read."""
 
 from __future__ import annotations
 
 from gpt_image_2_mcp.errors import MissingKey
 from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
-from gpt_image_2_mcp.ports import Spool
+from gpt_image_2_mcp.ports import Gateway, Spool
 
 
 class KeylessGateway:
-    """Refuses every call."""
+    """Refuses every call; `reader` reads answers that an earlier process spooled."""
+
+    def __init__(self, reader: Gateway) -> None:
+        self._reader = reader
 
     async def send(self, _job: ImageJob, _spool: Spool) -> Receipt:
         raise MissingKey("No OpenAI API key is set, so no picture can be made.")
 
-    def read(self, _receipt: Receipt) -> Answer:
-        raise MissingKey("No OpenAI API key is set, so no picture can be read.")
+    def read(self, receipt: Receipt) -> Answer:
+        return self._reader.read(receipt)
+
+    async def tidy(self, _spool: Spool) -> None:
+        """Without a key nothing can be deleted; uploads expire by themselves in an hour."""

@@ -11,8 +11,10 @@ import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from anyio.to_thread import run_sync
 from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import (
@@ -66,18 +68,23 @@ class ResponsesGateway:
     async def send(self, job: ImageJob, spool: Spool) -> Receipt:
         if job.options.user is not None and len(job.options.user) > 64:
             raise InvalidRequest("`user` takes at most 64 characters on the Responses route.")
-        async with self._uploaded(job) as (images, mask):
+        async with self._uploaded(job, spool) as (images, mask):
             body = self.request_body(job, images, mask)
-            targets = [spool.body(leg) for leg in range(job.count)]
-            sent = (self._upstream.spool("responses", target, json=body) for target in targets)
-            outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        failures = [outcome for outcome in outcomes if outcome is not None]
-        arrived = tuple(t for t, outcome in zip(targets, outcomes, strict=True) if outcome is None)
+            legs = (self._send_leg(body, spool, leg) for leg in range(job.count))
+            outcomes = await asyncio.gather(*legs, return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        arrived = tuple(outcome for outcome in outcomes if isinstance(outcome, Path))
         failures.sort(key=_gravity)
         if failures and (not arrived or not isinstance(failures[0], ImageServerError)):
             raise failures[0]
-        note = f"{len(failures)} of {job.count} pictures failed: {failures[0]}" if failures else None
-        return Receipt("responses", arrived, note)
+        salvaged = await run_sync(_broken_off_late, spool, arrived) if failures else ()
+        lost = len(failures) - len(salvaged)
+        note = f"{lost} of {job.count} pictures failed: {failures[0]}" if lost else None
+        return Receipt("responses", arrived + salvaged, note, torn=bool(salvaged))
+
+    async def _send_leg(self, body: dict[str, Any], spool: Spool, leg: int) -> Path:
+        targets, key = spool.bodies("responses", leg), f"{spool.operation_id}-{leg}"
+        return await self._upstream.spool("responses", targets, idempotency_key=key, json=body)
 
     def request_body(self, job: ImageJob, images: list[str], mask: str | None) -> dict[str, Any]:
         """The response to create; `images` and `mask` are file ids."""
@@ -98,14 +105,22 @@ class ResponsesGateway:
         }
 
     @asynccontextmanager
-    async def _uploaded(self, job: ImageJob) -> AsyncIterator[tuple[list[str], str | None]]:
+    async def _uploaded(self, job: ImageJob, spool: Spool) -> AsyncIterator[tuple[list[str], str | None]]:
         ids: list[str] = []
         try:
             for image in (*job.images, *([job.mask] if job.mask else [])):
-                ids.append(await self._upload(image))  # noqa: PERF401 - what is up must be known if one fails
+                ids.append(await self._upload(image))
+                await run_sync(spool.note_upload, ids[-1])
             yield ids[: len(job.images)], (ids[-1] if job.mask else None)
         finally:
-            await asyncio.shield(self._delete(ids))
+            await asyncio.shield(self.tidy(spool))
+
+    async def tidy(self, spool: Spool) -> None:
+        """Delete the uploads that the spool remembers."""
+        ids = await run_sync(spool.uploads)
+        if ids:
+            await self._delete(ids)
+            await run_sync(spool.drop_uploads)
 
     async def _upload(self, image: InputImage) -> str:
         fields = {
@@ -120,10 +135,10 @@ class ResponsesGateway:
             message = f"An input picture could not be uploaded. {error.message}"
             raise Unreachable(message, hint=_NOT_ASKED_YET, request_id=error.request_id) from None
         if not isinstance(file_id, str) or not _FILE_ID.fullmatch(file_id):
-            raise UpstreamError("OpenAI's Files API returned no file id.", hint=_NOT_ASKED_YET)
+            raise Unreachable("OpenAI's Files API returned no file id.", hint=_NOT_ASKED_YET)
         return file_id
 
-    async def _delete(self, ids: list[str]) -> None:
+    async def _delete(self, ids: tuple[str, ...]) -> None:
         try:
             async with asyncio.timeout(_CLEAN_UP_S):
                 for file_id in ids:
@@ -145,7 +160,7 @@ class ResponsesGateway:
         applied = read_applied({})
         for path in receipt.bodies:
             try:
-                body = read_body(path)
+                body = read_body(path, torn=receipt.torn)
                 call, found = _find_pictures(body)
             except UpstreamError as error:
                 errors.append(error)
@@ -157,19 +172,38 @@ class ResponsesGateway:
             raise errors[0]
         usage = _sum([u for u in usages if u]) if all(usages) else None
         failed = f"{len(errors)} more failed: {errors[0].message}" if errors else None
-        notes = [note for note in (receipt.note, failed, None if usage else UNDERCOUNTED) if note]
+        notes = [note for note in (failed, None if usage else UNDERCOUNTED) if note]
         return Answer(tuple(pictures), applied, usage, " ".join(notes) or None)
 
 
 def _gravity(failure: BaseException) -> int:
-    """Sorts what must be told first to the front: a bug, then a leg that may have been billed."""
+    """Sorts what must be told first to the front: a bug, then a leg that may have been billed.
+
+    What is in front also decides whether all legs are sent again.
+    """
     if not isinstance(failure, ImageServerError):
         return 0
-    return 2 if isinstance(failure, Rejected | Unreachable) else 1
+    refused = isinstance(failure, UpstreamError) and failure.should_retry
+    return 2 if refused or isinstance(failure, Rejected | Unreachable) else 1
+
+
+def _broken_off_late(spool: Spool, arrived: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Answers that broke off after their picture."""
+    torn = spool.torn()
+    return tuple(p for p in (torn.bodies if torn else ()) if p not in arrived and _holds_a_picture(p))
+
+
+def _holds_a_picture(path: Path) -> bool:
+    try:
+        return bool(read_body(path, torn=True).pictures)
+    except InvalidAnswer:
+        return False
 
 
 def _find_pictures(body: Body) -> tuple[Mapping[str, Any], list[EncodedPicture]]:
     """The first call that made a picture, and the pictures of all: each one was billed."""
+    if body.broke_off:
+        return {}, list(body.pictures.values())
     output = body.document.get("output")
     calls = [
         item

@@ -26,7 +26,8 @@ from mcp.types import (
 )
 
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.operations import Caller
+from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
 from gpt_image_2_mcp.server.delivery import deliver, deliver_error
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
@@ -41,6 +42,7 @@ give its absolute path: tell it to the user.
 - New picture: generate_image. One change to existing pictures: edit_image. Several changes in a row: \
 start_edit_session, then continue_edit_session with the session_id.
 - Give image inputs as file paths or URLs; do not type base64.
+- A tool may answer "still working" with an operation_id: call get_result with it; do not call the tool again.
 - Calls cost money and can take minutes at high quality. Use quality low for drafts. After an error that \
 says the outcome is unknown, ask the user before calling again.
 - size: auto, 1024x1024, 1536x1024, 1024x1536, or any WIDTHxHEIGHT with edges that are multiples of 16, \
@@ -49,8 +51,11 @@ longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels."""
 _CACHE_MS: Final = 3_600_000
 
 
-def create_server(service: ImageService) -> Server[Any]:
-    """The server for one service; serves the handshake era and 2026-07-28."""
+def create_server(service: ImageService, wait_s: float | None = None) -> Server[Any]:
+    """The server for one service; serves the handshake era and 2026-07-28.
+
+    `wait_s` is how long a call waits for its picture before it is handed off; None: to the end.
+    """
     specs = {spec.name: spec for spec in TOOLS}
     listing = ListToolsResult(tools=[spec.listing() for spec in TOOLS])
 
@@ -59,13 +64,13 @@ def create_server(service: ImageService) -> Server[Any]:
     ) -> ListToolsResult:
         return listing
 
-    async def call_tool(_context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         spec = specs.get(params.name)
         if spec is None:
             raise MCPError(
                 INVALID_PARAMS, f"Unknown tool {clean(params.name, 80)}; there are {', '.join(specs)}."
             )
-        return await run_tool(service, spec, params.arguments or {})
+        return await run_tool(service, spec, params.arguments or {}, _caller(context, wait_s))
 
     return Server(
         NAME,
@@ -78,16 +83,28 @@ def create_server(service: ImageService) -> Server[Any]:
     )
 
 
-async def run_tool(service: ImageService, spec: ToolSpec, arguments: dict[str, Any]) -> CallToolResult:
+def _caller(context: ServerRequestContext[Any], wait_s: float | None) -> Caller:
+    client = context.session.client_params
+
+    async def report(elapsed: float, phase: str) -> None:
+        message = phase or "the picture is being made"
+        await context.session.report_progress(elapsed, None, f"{elapsed:.0f} s: {message}")
+
+    return Caller(client.client_info.name if client else "", wait_s, report)
+
+
+async def run_tool(
+    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller
+) -> CallToolResult:
     """One call, from arguments to what the client is sent; errors are results."""
     try:
         request = parse_arguments(spec.request, arguments)
-        return await deliver(await spec.run(service, request))
+        return await deliver(await spec.run(service, request, caller))
     except ImageServerError as error:
         logger.info("%s: %s (%s)", spec.name, error.message, error.code)
         return deliver_error(error)
     except Exception as error:  # noqa: BLE001 - the outermost door: no traceback may reach a client
-        logger.error("%s failed: %s", spec.name, _whereabouts(error))
+        logger.error("%s failed: %s", spec.name, whereabouts(error))
         return deliver_error(
             ImageServerError(
                 f"{spec.name} failed inside the server ({type(error).__name__}).",
@@ -96,22 +113,13 @@ async def run_tool(service: ImageService, spec: ToolSpec, arguments: dict[str, A
         )
 
 
-def _whereabouts(error: BaseException) -> str:
-    """The kind of an error and the lines it came through; its text could hold a prompt."""
-    lines, trace = [], error.__traceback__
-    while trace:
-        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return f"{type(error).__name__} at {' > '.join(lines[-4:])}"
-
-
-async def serve_stdio(service: ImageService) -> None:
-    """Serve one client until it closes a pipe or a signal comes; calls under way are finished first.
+async def serve_stdio(service: ImageService, wait_s: float | None) -> None:
+    """Serve one client until it closes a pipe or a signal comes.
 
     Returns only when stdin was closed. In the other cases the thread that reads stdin cannot be interrupted,
     so the process is ended from here. A second signal ends it at once.
     """
-    server = create_server(service)
+    server = create_server(service, wait_s)
     async with _ended_by_signals(service), stdio_server() as (reader, writer):
         try:
             await server.run(reader, writer, server.create_initialization_options())
@@ -123,15 +131,15 @@ async def serve_stdio(service: ImageService) -> None:
 
 async def _finish(service: ImageService) -> NoReturn:
     with anyio.CancelScope(shield=True):
-        await service.drain()
-    sys.stderr.flush()
+        await service.close()
+    logging.shutdown()
     os._exit(0)
 
 
 @asynccontextmanager
 async def _ended_by_signals(service: ImageService) -> AsyncIterator[None]:
     async def watch() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for _ in signals:
                 group.start_soon(_finish, service)
                 break

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.models import (
+from gpt_image_2_mcp.models import Usage
+from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageResult,
     ListSessionsResult,
     SessionImageResult,
-    Usage,
+    WorkingResult,
 )
-from gpt_image_2_mcp.redaction import clean
 
 
 def summarize(result: BaseModel) -> str:
@@ -21,6 +22,8 @@ def summarize(result: BaseModel) -> str:
     match result:
         case ImageResult():
             return _pictures(result)
+        case WorkingResult():
+            return _working(result)
         case EndSessionResult(ended=True):
             return f"Ended session {clean(result.session_id, 200)}; its pictures stay on disk."
         case EndSessionResult():
@@ -56,6 +59,16 @@ def _pictures(result: ImageResult) -> str:
     if result.sandbox:
         lines.append("- Sandbox: drawn on this machine, no model was called")
     return "\n".join(lines)
+
+
+def _working(result: WorkingResult) -> str:
+    expected = result.expected_seconds
+    usual = f"; such a picture usually takes about {expected:.0f} s" if expected else ""
+    phase = f" It is {result.phase}." if result.phase else ""
+    return (
+        f"Still working: {result.elapsed_seconds:.0f} s so far{usual}.{phase} Collect it with get_result, "
+        f"operation_id {result.operation_id}. Do not call the tool again: that would make and bill another."
+    )
 
 
 def _bytes(count: int) -> str:

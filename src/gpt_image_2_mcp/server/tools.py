@@ -9,20 +9,28 @@ from typing import Any, Final
 from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.models import EndSessionResult, ImageResult, ListSessionsResult, SessionImageResult
+from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
+    GetResultRequest,
     ListSessionsRequest,
     StartSessionRequest,
+)
+from gpt_image_2_mcp.results import (
+    EndSessionResult,
+    ImageResult,
+    ListSessionsResult,
+    SessionImageResult,
+    WorkingResult,
 )
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.service import ImageService
 
-Run = Callable[[ImageService, Any], Awaitable[BaseModel]]
+Run = Callable[[ImageService, Any, Caller], Awaitable[BaseModel]]
 
 # Paid and file-writing: neither read-only nor idempotent; nothing is ever overwritten; the API is outside.
 PAID: Final = ToolAnnotations(
@@ -32,13 +40,13 @@ PAID: Final = ToolAnnotations(
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """One tool. `run` takes a request of the class `request` and gives a value of the class `result`."""
+    """One tool. `run` takes a request of the class `request` and gives a value of one of the `results`."""
 
     name: str
     title: str
     description: str
     request: type[Arguments]
-    result: type[BaseModel]
+    results: tuple[type[BaseModel], ...]
     run: Run
     annotations: ToolAnnotations
 
@@ -48,7 +56,7 @@ class ToolSpec:
             title=self.title,
             description=self.description,
             input_schema=input_schema(self.request),
-            output_schema=output_schema(self.result),
+            output_schema=output_schema(*self.results),
             annotations=self.annotations,
         )
 
@@ -61,7 +69,7 @@ TOOLS: Final = (
         "To change a picture that exists, use edit_image; to change it step by step, start_edit_session. "
         "Costs money: low quality $0.006, high $0.21 for 1024x1024.",
         GenerateRequest,
-        ImageResult,
+        (ImageResult, WorkingResult),
         ImageService.generate,
         PAID,
     ),
@@ -71,7 +79,7 @@ TOOLS: Final = (
         "Change one picture or combine up to 16 reference pictures by a text prompt, once; a mask limits the "
         "change to a region of the first. The result is a new file; inputs stay as they are. Costs money.",
         EditRequest,
-        ImageResult,
+        (ImageResult, WorkingResult),
         ImageService.edit,
         PAID,
     ),
@@ -81,7 +89,7 @@ TOOLS: Final = (
         "First turn of a step-by-step edit: like edit_image, and returns a session_id for "
         "continue_edit_session, whose turns each work on the last result. Costs money.",
         StartSessionRequest,
-        SessionImageResult,
+        (SessionImageResult, WorkingResult),
         ImageService.start_session,
         PAID,
     ),
@@ -91,16 +99,28 @@ TOOLS: Final = (
         "Next turn of an edit session: changes its last picture. Say what to change and what to keep. "
         "Options left out stay as the session has them. Costs money.",
         ContinueSessionRequest,
-        SessionImageResult,
+        (SessionImageResult, WorkingResult),
         ImageService.continue_session,
         PAID,
+    ),
+    ToolSpec(
+        "get_result",
+        "Get result",
+        'Collect a picture that a tool answered "still working" for, or see how it stands, by its '
+        "operation_id. Free; never makes a picture again.",
+        GetResultRequest,
+        (SessionImageResult, WorkingResult),
+        ImageService.get_result,
+        ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        ),
     ),
     ToolSpec(
         "end_edit_session",
         "End edit session",
         "Forget an edit session; its pictures stay on disk. Free.",
         EndSessionRequest,
-        EndSessionResult,
+        (EndSessionResult,),
         ImageService.end_session,
         ToolAnnotations(
             read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
@@ -111,7 +131,7 @@ TOOLS: Final = (
         "List edit sessions",
         "The active edit sessions with their last picture and prompt, the latest first. Free.",
         ListSessionsRequest,
-        ListSessionsResult,
+        (ListSessionsResult,),
         ImageService.list_sessions,
         ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ class _Draft:
 class FileImageStore:
     """Writes pictures; all disk work runs in worker threads."""
 
-    async def prepare(self, folder: Path) -> None:
-        await run_sync(_prove_writable, folder)
+    async def prepare(self, folder: Path, expected_bytes: int) -> None:
+        await run_sync(_prove_writable, folder, expected_bytes)
 
     async def save(
         self, picture: EncodedPicture, placement: Placement, index: int, count: int
@@ -47,9 +48,12 @@ class FileImageStore:
         return await run_sync(_save, picture, placement, index, count)
 
 
-def _prove_writable(folder: Path) -> None:
+def _prove_writable(folder: Path, expected_bytes: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Three times over: the raw answer, the picture, and some air for everybody else.
+        if shutil.disk_usage(folder).free < 3 * expected_bytes:
+            raise OSError(errno.ENOSPC, f"less than {3 * expected_bytes >> 20} MB free")
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
@@ -68,7 +72,7 @@ def _unwritable(folder: Path, error: OSError, what_of_it: str) -> StorageError:
 def _save(picture: EncodedPicture, placement: Placement, index: int, count: int) -> StoredImage:
     try:
         placement.folder.mkdir(parents=True, exist_ok=True)
-        draft = _decode(picture, placement.folder)
+        draft = _decode(picture, placement, index)
         try:
             final = _publish(draft, placement, index, count)
         finally:
@@ -79,8 +83,11 @@ def _save(picture: EncodedPicture, placement: Placement, index: int, count: int)
     return StoredImage(final, draft.size_bytes, draft.header.mime_type, draft.header.size, draft.sha256)
 
 
-def _decode(picture: EncodedPicture, folder: Path) -> _Draft:
-    path = folder / f".{secrets.token_hex(8)}.part"
+def _decode(picture: EncodedPicture, placement: Placement, index: int) -> _Draft:
+    # One name a picture: whoever goes on after a death finds it. It is removed and never written over, for it
+    # may be the second name of a picture that has its final one.
+    path = placement.folder / f".{placement.token}-{index}.part"
+    path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file, picture.body.open("rb") as body:
@@ -132,7 +139,9 @@ def _publish(draft: _Draft, placement: Placement, index: int, count: int) -> Pat
         try:
             _link(draft.path, final)
         except FileExistsError:
-            if _sha256(final) != draft.sha256:
+            if not final.stat().st_size:  # whoever took the name for this picture died before the move
+                draft.path.replace(final)
+            elif _sha256(final) != draft.sha256:
                 continue
         return final
     raise StorageError(f"Every name for the picture in {placement.folder} is taken.")
@@ -146,7 +155,11 @@ def _link(draft: Path, final: Path) -> None:
     except OSError:
         # No hard links on this file system (exFAT, some network folders): take the name, then move onto it.
         os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        draft.replace(final)
+        try:
+            draft.replace(final)
+        except OSError:
+            final.unlink()
+            raise
 
 
 def _sha256(path: Path) -> str:

@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from gpt_image_2_mcp.errors import SessionNotFound
-from gpt_image_2_mcp.models import Session, Turn
+from gpt_image_2_mcp.models import Operation, Session, StoredImage, Turn
 from gpt_image_2_mcp.ports import Clock
-from gpt_image_2_mcp.requests import TurnOptions
 
 
 class MemorySessionStore:
@@ -21,15 +20,7 @@ class MemorySessionStore:
         self._clock, self._cap, self._idle = clock, cap, idle
         self._sessions: dict[str, Session] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-
-    async def add(self, session: Session) -> None:
-        self._sweep()
-        self._sessions[session.id] = session
-        self._locks[session.id] = asyncio.Lock()
-        idle = [s.id for s in self._latest_last() if s.id != session.id and not self._locks[s.id].locked()]
-        excess = len(self._sessions) - self._cap if self._cap else 0
-        for session_id in idle[: max(excess, 0)]:
-            self._forget(session_id)
+        self._ended: set[str] = set()
 
     @asynccontextmanager
     async def turn(self, session_id: str) -> AsyncIterator[Session]:
@@ -37,10 +28,17 @@ class MemorySessionStore:
         async with self._locks[session_id]:
             yield self._find(session_id)
 
-    async def append(self, session_id: str, turn: Turn, options: TurnOptions) -> Session:
-        session = replace(self._find(session_id), last=turn, updated_at=turn.made_at, options=options)
-        self._sessions[session_id] = session
-        return session
+    async def keep(self, operation: Operation, image: StoredImage) -> bool:
+        step, now = operation.step, self._clock()
+        if step is None or step.session_id in self._ended:
+            return False
+        turn = Turn(step.number, operation.prompt, image, now)
+        session = self._sessions.get(step.session_id)
+        if session is None and step.number == 1:
+            self._add(_first(operation, turn))
+        elif session and turn.number == session.last.number + 1:
+            self._sessions[session.id] = replace(session, last=turn, updated_at=now, options=step.options)
+        return step.session_id in self._sessions
 
     async def end(self, session_id: str) -> bool:
         self._sweep()
@@ -54,6 +52,15 @@ class MemorySessionStore:
         self._sessions.clear()
         self._locks.clear()
 
+    def _add(self, session: Session) -> None:
+        self._sweep()
+        self._sessions[session.id] = session
+        self._locks[session.id] = asyncio.Lock()
+        idle = [s.id for s in self._latest_last() if s.id != session.id and not self._locks[s.id].locked()]
+        excess = len(self._sessions) - self._cap if self._cap else 0
+        for session_id in idle[: max(excess, 0)]:
+            self._forget(session_id)
+
     def _find(self, session_id: str) -> Session:
         self._sweep()
         try:
@@ -66,7 +73,10 @@ class MemorySessionStore:
 
     def _forget(self, session_id: str) -> bool:
         self._locks.pop(session_id, None)
-        return self._sessions.pop(session_id, None) is not None
+        gone = self._sessions.pop(session_id, None) is not None
+        if gone:
+            self._ended.add(session_id)
+        return gone
 
     def _sweep(self) -> None:
         if self._idle is None:
@@ -75,3 +85,18 @@ class MemorySessionStore:
         for session_id in expired:
             if not self._locks[session_id].locked():
                 self._forget(session_id)
+
+
+def _first(operation: Operation, turn: Turn) -> Session:
+    step = operation.step
+    assert step is not None  # noqa: S101 - keep() looked
+    return Session(
+        id=step.session_id,
+        created_at=turn.made_at,
+        updated_at=turn.made_at,
+        model=operation.model,
+        options=step.options,
+        output_dir=operation.placement.folder,
+        filename_prefix=step.filename_prefix,
+        last=turn,
+    )

@@ -1,0 +1,337 @@
+"""Carries one journalled operation from reserved to its end, in whichever process has its lease.
+
+The order of writes is the promise: `sent` is durable before the POST, the answer before `received`, the
+pictures before `done`. After a death at any point another process goes on from what stands on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from anyio.to_thread import run_sync
+
+from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.capabilities import find_model
+from gpt_image_2_mcp.errors import (
+    ConfigurationError,
+    ImageServerError,
+    InvalidAnswer,
+    InvalidRequest,
+    OperationNotFound,
+    OutcomeUnknown,
+    Rejected,
+    StorageError,
+    Unreachable,
+    UpstreamError,
+)
+from gpt_image_2_mcp.models import Answer, Completed, Failure, Operation, Receipt, StoredImage
+from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Spool, Spools
+from gpt_image_2_mcp.retries import MAX_RETRIES, RetryPolicy
+
+logger = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+ORDER_GRACE_S: Final = 30.0
+"""How long the order for a reserved operation may be on its way to a worker that is starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How many operations a recovery brought to which end."""
+
+    done: int = 0
+    released: int = 0
+    unknown: int = 0
+    waiting: int = 0
+
+
+class Execution:
+    """Runs and recovers operations. One layer of retries, the only one there is."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        gateway: Gateway,
+        images: ImageStore,
+        spools: Spools,
+        leases: Leases,
+        *,
+        retries: RetryPolicy | None = None,
+        sleep: Sleep = asyncio.sleep,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._journal, self._gateway, self._images = journal, gateway, images
+        self._spools, self._leases = spools, leases
+        self._retries = retries or RetryPolicy()
+        self._sleep, self._clock = sleep, clock
+
+    async def run(self, operation_id: str) -> None:
+        """Send a reserved operation and bring it to its end; nothing if it is no longer reserved."""
+        await self._take(operation_id)
+        spool = self._spools.open(operation_id)
+        try:
+            operation = await self._journal.get(operation_id)
+            if operation.state == "reserved" and (receipt := await self._send(operation, spool)):
+                await self._finish(operation, receipt, spool)
+        finally:
+            self._leases.give_back(operation_id)
+
+    async def _take(self, operation_id: str) -> None:
+        while not self._leases.take(operation_id):  # a recovery is looking at it, which takes milliseconds
+            await self._sleep(0.02)
+
+    async def _send(self, operation: Operation, spool: Spool) -> Receipt | None:
+        job = await run_sync(spool.load_job)
+        # A worker that died while it waited for the next attempt leaves the count in the journal.
+        for attempt in range(operation.attempts, MAX_RETRIES + 1):
+            if not await self._journal.move(operation.id, "reserved", "sent", attempts=attempt + 1):
+                return None
+            try:
+                receipt = await self._gateway.send(job, spool)
+            except UpstreamError as error:
+                wait = self._retries.wait_before_next(error, attempt)
+                if wait is None:
+                    if attempt:
+                        error.message = f"{error.message} It was tried {attempt + 1} times."
+                    await self._end_unsent(operation, error, spool)
+                    return None
+                phase = f"waiting {wait:.0f} s before attempt {attempt + 2}: {error.message}"
+                await self._journal.move(operation.id, "sent", "reserved", phase=phase)
+                await self._sleep(wait)
+            except (InvalidRequest, ConfigurationError) as error:
+                await self._journal.move(operation.id, "sent", "released", failure=_failure(error))
+                await run_sync(spool.discard)
+                return None
+            except ImageServerError as error:
+                await self._salvage(operation, error, spool)
+                return None
+            else:
+                await self._journal.move(operation.id, "sent", "received")
+                await run_sync(spool.drop_job)
+                return receipt
+        return None
+
+    async def _end_unsent(self, operation: Operation, error: UpstreamError, spool: Spool) -> None:
+        if isinstance(error, Rejected | Unreachable):
+            await self._journal.move(operation.id, "sent", "released", failure=_failure(error))
+            await run_sync(spool.discard)
+        else:
+            await self._salvage(operation, error, spool)
+
+    async def _salvage(self, operation: Operation, error: ImageServerError, spool: Spool) -> None:
+        """Keep the whole pictures of a broken-off answer; without one the outcome is unknown."""
+        await run_sync(spool.drop_job)
+        receipt = await run_sync(spool.torn)
+        if receipt and await self._pictures_in(receipt):
+            await self._journal.move(operation.id, "sent", "received")
+            await self._finish(operation, receipt, spool)
+        else:
+            await self._journal.move(operation.id, "sent", "unknown", failure=_failure(error))
+
+    async def _pictures_in(self, receipt: Receipt) -> int:
+        try:
+            return len((await run_sync(self._gateway.read, receipt)).pictures)
+        except UpstreamError:
+            return 0
+
+    async def _finish(self, operation: Operation, receipt: Receipt, spool: Spool) -> None:
+        """From received to done: pictures, then the catalogue; may be done again after any death."""
+        try:
+            answer = await self._read(receipt)
+            images, damage = await self._save(operation, answer)
+        except Rejected as error:
+            await self._journal.move(operation.id, "received", "released", failure=_failure(error))
+            await run_sync(spool.discard)
+        except StorageError as error:
+            logger.warning("operation %s has its answer but no room for it: %s", operation.id, error.message)
+            await self._journal.move(operation.id, "received", "received", failure=_failure(error))
+        except UpstreamError as error:
+            await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+        else:
+            await self._journal.commit(operation.id, completed(operation, receipt, answer, images, damage))
+            if not damage:
+                await run_sync(spool.discard)
+
+    async def _read(self, receipt: Receipt) -> Answer:
+        """What an answer holds; of one that ends too early though it came whole, the pictures before that."""
+        try:
+            return await run_sync(self._gateway.read, receipt)
+        except InvalidAnswer:
+            torn = replace(receipt, torn=True)
+            if receipt.torn or not await self._pictures_in(torn):
+                raise
+            return await run_sync(self._gateway.read, torn)
+
+    async def _save(
+        self, operation: Operation, answer: Answer
+    ) -> tuple[tuple[StoredImage, ...], list[ImageServerError]]:
+        images: list[StoredImage] = []
+        damage: list[ImageServerError] = []
+        total = max(operation.options.n or 1, len(answer.pictures))
+        for index, picture in enumerate(answer.pictures):
+            try:
+                images.append(await self._images.save(picture, operation.placement, index, total))
+            except UpstreamError as error:  # one bad picture must not cost the good ones
+                damage.append(error)
+        if not images:
+            raise damage[0]
+        return tuple(images), damage
+
+    async def recover(self) -> Recovered:
+        """Go on where processes died; safe beside live ones and beside another recovery."""
+        ends: dict[str, int] = {}
+        for operation in await self._journal.unfinished():
+            with _left_for_later(operation.id):
+                if state := await self.resume(operation.id):
+                    ends[state] = ends.get(state, 0) + 1
+        unfinished = {operation.id for operation in await self._journal.unfinished()}
+        await run_sync(self._spools.prune, unfinished)
+        self._leases.tidy(server_lease(""))
+        for operation_id in await run_sync(self._spools.operations):
+            with _left_for_later(operation_id):
+                await self._clear(operation_id)
+        return Recovered(**{name: ends.get(name, 0) for name in Recovered.__dataclass_fields__})
+
+    async def _clear(self, operation_id: str) -> None:
+        """Remove what a death between an operation's end and its clearing up left in the spool."""
+        try:
+            operation = await self._journal.get(operation_id)
+        except OperationNotFound:  # being entered; if that was cut short, it goes after a week
+            return
+        spool, made = self._spools.open(operation_id), operation.completed
+        if operation.state == "released" or (made and await self._has_all(made, spool)):
+            await run_sync(spool.discard)
+
+    async def _has_all(self, made: Completed, spool: Spool) -> bool:
+        """Whether no picture of the raw answer is missing; one that is damaged is kept there."""
+        receipt = await run_sync(spool.torn)
+        return receipt is None or await self._pictures_in(receipt) <= len(made.images)
+
+    async def resume(self, operation_id: str) -> str | None:
+        """Bring one operation further that nobody works on; its end, `waiting`, or None if not ours."""
+        if not self._leases.take(operation_id):
+            return None
+        spool = self._spools.open(operation_id)
+        try:
+            operation = await self._journal.get(operation_id)
+            match operation.state:
+                case "reserved" if self._is_forgotten(operation):
+                    await self._release_unsent(operation, spool)
+                case "sent":
+                    await self._resume_sent(operation, spool)
+                case "received":
+                    await self._resume_received(operation, spool)
+                case _:
+                    return None
+            state = (await self._journal.get(operation_id)).state
+            return "waiting" if state == "received" else state
+        finally:
+            self._leases.give_back(operation_id)
+
+    def _is_forgotten(self, operation: Operation) -> bool:
+        """Whether nobody can send it any more: its server is gone and no worker has taken it."""
+        age = (self._clock() - operation.changed_at).total_seconds()
+        return age > ORDER_GRACE_S and not self._leases.is_held(server_lease(operation.server))
+
+    async def give_up(self, operation_id: str, kind: str) -> None:
+        """End an operation whose execution broke on an error of ours, named by `kind`."""
+        await self._take(operation_id)
+        try:
+            operation, spool = await self._journal.get(operation_id), self._spools.open(operation_id)
+            if operation.state == "reserved":
+                await self._release_unsent(operation, spool)
+            elif operation.state == "sent":
+                await self._salvage(
+                    operation,
+                    OutcomeUnknown(f"The server failed while the picture was being made ({kind})."),
+                    spool,
+                )
+            elif operation.state == "received":
+                error = InvalidAnswer(f"The server failed while it read the answer ({kind}).")
+                await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+        finally:
+            self._leases.give_back(operation_id)
+
+    async def _release_unsent(self, operation: Operation, spool: Spool) -> None:
+        error = Unreachable(
+            "The server ended before the call was sent.", hint="Call again; nothing was billed."
+        )
+        if await self._journal.move(operation.id, "reserved", "released", failure=_failure(error)):
+            await run_sync(spool.discard)
+
+    async def _resume_sent(self, operation: Operation, spool: Spool) -> None:
+        await self._gateway.tidy(spool)
+        receipt = await run_sync(spool.received)
+        if receipt and len(receipt.bodies) >= (
+            operation.options.n or 1 if receipt.route == "responses" else 1
+        ):
+            await self._journal.move(operation.id, "sent", "received")
+            await self._finish(operation, receipt, spool)
+        else:
+            message = "The process that waited for the answer was ended before it came."
+            await self._salvage(operation, OutcomeUnknown(message), spool)
+
+    async def _resume_received(self, operation: Operation, spool: Spool) -> None:
+        # Torn ones too: an earlier recovery may have begun with legs that lack only their final name.
+        receipt = await run_sync(spool.torn)
+        if receipt:
+            await self._finish(operation, receipt, spool)
+        else:
+            error = OutcomeUnknown("The raw answer is no longer in the state folder.")
+            await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+
+
+@contextmanager
+def _left_for_later(operation_id: str) -> Iterator[None]:
+    """What cannot be done for one operation holds up no other."""
+    try:
+        yield
+    except (ImageServerError, OSError) as error:
+        logger.warning("operation %s could not be recovered: %s", operation_id, error)
+
+
+def server_lease(server: str) -> str:
+    """The name of the lease that a live server holds."""
+    return f"server-{server}"
+
+
+def _failure(error: ImageServerError) -> Failure:
+    return Failure(error.code, error.message, error.hint)
+
+
+def completed(
+    operation: Operation,
+    receipt: Receipt,
+    answer: Answer,
+    images: tuple[StoredImage, ...],
+    damage: list[ImageServerError],
+) -> Completed:
+    """What an operation gave, by the bytes first and by the answer's word second."""
+    first, options, count = images[0], operation.options, operation.options.n or 1
+    made = {"size": str(first.size), "output_format": first.mime_type.removeprefix("image/")}
+    applied = answer.applied.model_copy(update=made)
+    spent = pricing.cost(operation.model, answer.usage)
+    if answer.usage is None and receipt.route == "responses":
+        spent = _published_output_price(operation, applied.quality, images)
+    notes = [receipt.note, answer.note, *(f"One picture was lost: {error}" for error in damage)]
+    if options.size not in (None, "auto", made["size"]):
+        notes.append(f"Size {options.size} was asked for and {made['size']} was made.")
+    if len(images) != count and not damage and not receipt.note:
+        notes.append(f"{count} picture(s) were asked for and {len(images)} came.")
+    said = tuple(dict.fromkeys(note for note in notes if note))
+    return Completed(images, applied, answer.usage, spent, receipt.route, said)
+
+
+def _published_output_price(
+    operation: Operation, quality: str | None, images: tuple[StoredImage, ...]
+) -> int | None:
+    model = find_model(operation.model)
+    counts = [pricing.output_tokens(model, quality or "", image.size) if model else None for image in images]
+    known = [count for count in counts if count is not None]
+    return int(sum(known) * model.prices.image_out) if model and len(known) == len(images) else None

@@ -1,0 +1,78 @@
+"""Results as clients see them: the original server's, key for key; keys may be added and none dropped."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from gpt_image_2_mcp.models import AppliedOptions, Route, Usage
+
+
+class Result(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class RequestedOptions(Result):
+    size: str
+    quality: str
+    n: int
+    format: str
+
+
+class ImageFile(Result):
+    file_path: str
+    filename: str
+    size_bytes: int
+    mime_type: str
+    width: int
+    height: int
+
+
+class WorkingResult(Result):
+    """A call that is still under way: how to collect it, and what to expect, in seconds."""
+
+    status: Literal["working"] = "working"
+    operation_id: str
+    elapsed_seconds: float
+    expected_seconds: float | None
+    phase: str = Field(default="", exclude_if=lambda value: not value)
+
+
+class ImageResult(Result):
+    status: Literal["done"] = "done"
+    operation_id: str
+    model: str
+    prompt: str
+    # Four tools list this schema into every model's context: the inside of these two is in docs/tools.md.
+    requested: Annotated[RequestedOptions, WithJsonSchema({"type": "object"})]
+    applied: Annotated[AppliedOptions, WithJsonSchema({"type": "object"})]
+    images: list[ImageFile]
+    usage: Usage | None
+    cost_usd_estimated: float | None
+    route: Route | None = Field(default=None, exclude_if=lambda value: value is None)
+    note: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    sandbox: bool = Field(default=False, exclude_if=lambda value: not value)
+
+
+class SessionImageResult(ImageResult):
+    session_id: str
+    turn: int
+
+
+class EndSessionResult(Result):
+    ended: bool
+    session_id: str
+
+
+class SessionSummary(Result):
+    session_id: str
+    created_at: str
+    updated_at: str
+    turns: int
+    last_prompt: str
+    last_image_path: str
+
+
+class ListSessionsResult(Result):
+    sessions: list[SessionSummary]

@@ -1,0 +1,1 @@
+"""Who carries operations out: this process, or a worker that outlives it."""

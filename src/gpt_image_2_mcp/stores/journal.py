@@ -1,0 +1,221 @@
+"""The journal of paid calls and the catalogue of their pictures, in the state file."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from gpt_image_2_mcp.errors import OperationNotFound, SessionBusy, StorageError
+from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
+from gpt_image_2_mcp.ports import Clock
+from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.stores.sqlite import Database, text_of
+from gpt_image_2_mcp.stores.sqlite_sessions import record_step
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS: Final = (
+    "id, state, action, prompt, options, placement, fingerprint, server, created_at, changed_at, step, "
+    "estimate, attempts, phase, completed, failure"
+)
+_PLACEMENT: Final = TypeAdapter(Placement)
+_STEP: Final = TypeAdapter(SessionStep | None)
+_COMPLETED: Final = TypeAdapter(Completed | None)
+_FAILURE: Final = TypeAdapter(Failure | None)
+_OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
+
+
+class SqliteJournal:
+    """All writes are durable when they return; every change of state names the state it starts from."""
+
+    def __init__(self, database: Database, clock: Clock, *, keeps_sessions: bool = True) -> None:
+        self._database, self._clock, self._keeps_sessions = database, clock, keeps_sessions
+
+    async def reserve(self, operation: Operation) -> None:
+        row = _row(operation)
+        session_id = operation.step.session_id if operation.step else None
+        marks = ", ".join("?" * (len(row) + 4))
+
+        def insert(db: sqlite3.Connection) -> None:
+            options = operation.options
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                _check_turn(db, operation.step)
+                db.execute(
+                    f"INSERT INTO operations ({_COLUMNS}, session_id, model, quality, size) VALUES ({marks})",
+                    (*row, session_id, operation.model, options.quality or "auto", options.size or "auto"),
+                )
+
+        await self._database.run(insert)
+
+    async def get(self, operation_id: str) -> Operation:
+        query = f"SELECT {_COLUMNS} FROM operations WHERE id = ?"
+        rows = await self._database.run(lambda db: db.execute(query, (operation_id,)).fetchall())
+        if not rows:
+            raise OperationNotFound("There is no operation with that id.")
+        try:
+            return _operation(rows[0])
+        except ValueError:
+            raise StorageError(f"The journal's entry {operation_id} is damaged.") from None
+
+    async def move(
+        self,
+        operation_id: str,
+        source: State,
+        target: State,
+        *,
+        attempts: int | None = None,
+        phase: str = "",
+        failure: Failure | None = None,
+    ) -> bool:
+        values = (target, self._now(), attempts, phase, _FAILURE.dump_json(failure), operation_id, source)
+        query = (
+            "UPDATE operations SET state = ?, changed_at = ?, attempts = coalesce(?, attempts), phase = ?, "
+            "failure = ? WHERE id = ? AND state = ?"
+        )
+
+        def update(db: sqlite3.Connection) -> bool:
+            with db:
+                return db.execute(query, values).rowcount == 1
+
+        return await self._database.run(update)
+
+    async def commit(self, operation_id: str, completed: Completed) -> bool:
+        operation = await self.get(operation_id)
+        now = self._now()
+
+        def write(db: sqlite3.Connection) -> bool:
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                query = (
+                    "UPDATE operations SET state = 'done', changed_at = ?, phase = '', completed = ?, "
+                    "failure = NULL WHERE id = ? AND state = 'received'"
+                )
+                changed = db.execute(query, (now, _COMPLETED.dump_json(completed), operation_id)).rowcount
+                if changed:
+                    _insert_images(db, operation_id, completed, now)
+                    if operation.step and self._keeps_sessions:
+                        record_step(db, operation, completed.images[0], self._clock())
+                return changed == 1
+
+        return await self._database.run(write)
+
+    async def unfinished(self) -> tuple[Operation, ...]:
+        query = f"SELECT {_COLUMNS} FROM operations WHERE state IN ({_OPEN}) ORDER BY created_at"
+        return await self._select(query)
+
+    async def recent(self, limit: int) -> tuple[Operation, ...]:
+        query = f"SELECT {_COLUMNS} FROM operations ORDER BY created_at DESC, rowid DESC LIMIT ?"
+        return await self._select(query, limit)
+
+    async def alike(self, fingerprint: str, since: datetime) -> tuple[Operation, ...]:
+        query = (
+            f"SELECT {_COLUMNS} FROM operations WHERE fingerprint = ? AND created_at >= ? "
+            f"AND state IN ({_OPEN}) ORDER BY created_at"
+        )
+        return await self._select(query, fingerprint, text_of(since))
+
+    async def unfinished_in_session(self, session_id: str) -> tuple[Operation, ...]:
+        query = f"SELECT {_COLUMNS} FROM operations WHERE session_id = ? AND state IN ({_OPEN})"
+        return await self._select(query, session_id)
+
+    async def durations(self, options: RenderOptions) -> tuple[float, ...]:
+        query = (
+            "SELECT (julianday(changed_at) - julianday(created_at)) * 86400 FROM operations "
+            "WHERE state = 'done' AND model = ? AND quality = ? AND size = ? "
+            "ORDER BY created_at DESC LIMIT 20"
+        )
+        key = (options.model, options.quality or "auto", options.size or "auto")
+        return await self._database.run(lambda db: tuple(row[0] for row in db.execute(query, key)))
+
+    async def _select(self, query: str, *values: object) -> tuple[Operation, ...]:
+        return await self._database.run(
+            lambda db: tuple(_operation(row) for row in db.execute(query, values))
+        )
+
+    def _now(self) -> str:
+        return text_of(self._clock())
+
+
+def _check_turn(db: sqlite3.Connection, step: SessionStep | None) -> None:
+    """A session that was read just before a dead server's turn ended would get two turns of one number."""
+    query = "SELECT 1 FROM turns WHERE session_id = ? AND number = ?"
+    if step and db.execute(query, (step.session_id, step.number)).fetchone():
+        raise SessionBusy("Another turn of this session has ended meanwhile.")
+
+
+def _row(operation: Operation) -> tuple[Any, ...]:
+    return (
+        operation.id,
+        operation.state,
+        operation.action,
+        operation.prompt,
+        operation.options.model_dump_json(exclude_none=True),
+        _PLACEMENT.dump_json(operation.placement),
+        operation.fingerprint,
+        operation.server,
+        text_of(operation.created_at),
+        text_of(operation.changed_at),
+        _STEP.dump_json(operation.step),
+        operation.estimate,
+        operation.attempts,
+        operation.phase,
+        _COMPLETED.dump_json(operation.completed),
+        _FAILURE.dump_json(operation.failure),
+    )
+
+
+def _operation(row: tuple[Any, ...]) -> Operation:
+    id_, state, action, prompt, options, placement, fingerprint, server, created, changed, *rest = row
+    step, estimate, attempts, phase, completed, failure = rest
+    return Operation(
+        id=id_,
+        state=state,
+        action=action,
+        prompt=prompt,
+        options=RenderOptions.model_validate_json(options),
+        placement=_PLACEMENT.validate_json(placement),
+        fingerprint=fingerprint,
+        server=server,
+        created_at=datetime.fromisoformat(created),
+        changed_at=datetime.fromisoformat(changed),
+        step=_STEP.validate_json(step),
+        estimate=estimate,
+        attempts=attempts,
+        phase=phase,
+        completed=_COMPLETED.validate_json(completed),
+        failure=_FAILURE.validate_json(failure) if failure else None,
+    )
+
+
+def _readable(row: tuple[Any, ...]) -> Operation | None:
+    """An entry, or None where it is damaged: the others must not suffer."""
+    try:
+        return _operation(row)
+    except ValueError:
+        logger.error("the journal's entry %s is damaged and was passed over", row[0])
+        return None
+
+
+def _insert_images(db: sqlite3.Connection, operation_id: str, completed: Completed, now: str) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                f"{operation_id}-{number}",
+                operation_id,
+                str(image.path),
+                image.size_bytes,
+                image.mime_type,
+                image.size.width,
+                image.size.height,
+                image.sha256,
+                now,
+            )
+            for number, image in enumerate(completed.images)
+        ],
+    )

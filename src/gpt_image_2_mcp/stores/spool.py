@@ -1,0 +1,186 @@
+"""An operation's files on the state disk: its inputs before it is sent, its raw answers as they arrive.
+
+<id>.job, <id>.in.<n>    the request and its input pictures, until the call is sent
+<id>.<route>.<leg>.part  an answer on its way
+<id>.<route>.<leg>.resp  an answer that is whole and flushed: from here its pictures cannot be lost
+<id>.uploads             ids of files uploaded for it, a line each, until they are deleted again
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from pydantic import TypeAdapter
+
+from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.models import ImageJob, InputImage, Receipt, Route
+
+KEEP_RAW_S: Final = 7 * 24 * 3600
+"""How long the raw answer of a call that could not be finished is kept."""
+_OURS: Final = re.compile(r"[\w-]+\.(job|in\.\d+|uploads|(images|responses)\.\d+\.(part|resp))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpool:
+    """The files of one operation. `folders`: where to write, then where to go on when a disk is full."""
+
+    operation_id: str
+    folders: tuple[Path, ...]
+
+    def bodies(self, route: Route, leg: int) -> tuple[Path, ...]:
+        return tuple(folder / f"{self.operation_id}.{route}.{leg}.resp" for folder in self.folders)
+
+    def received(self) -> Receipt | None:
+        """The whole answers there are; those of the last route, should a first one have been rejected."""
+        return self._receipt("resp")
+
+    def torn(self) -> Receipt | None:
+        """Whole answers, and broken-off ones where there is no whole one."""
+        return self._receipt("resp", "part")
+
+    def _receipt(self, *kinds: str) -> Receipt | None:
+        routes: tuple[Route, ...] = ("responses", "images")
+        for route in routes:
+            legs: dict[str, Path] = {}
+            for kind in kinds:
+                for path in self._longest_first(f"{route}.*.{kind}"):
+                    # A death while an answer moved to the second folder leaves it in both.
+                    legs.setdefault(path.stem, path)
+            if legs:
+                return Receipt(route, tuple(legs[stem] for stem in sorted(legs)), torn="part" in kinds)
+        return None
+
+    def _longest_first(self, pattern: str) -> list[Path]:
+        found = [path for folder in self.folders for path in folder.glob(f"{self.operation_id}.{pattern}")]
+        sizes = {path: path.stat().st_size for path in found}
+        return sorted((path for path in found if sizes[path]), key=sizes.__getitem__, reverse=True)
+
+    def save_job(self, job: ImageJob) -> None:
+        """Keep the request for whichever process sends it; nobody sends it twice, so it is not flushed.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        header = _JOB.dump_json(job, exclude={"images": {"__all__": {"data"}}, "mask": {"data"}})
+        parts = {"job": header} | {f"in.{number}": i.data for number, i in enumerate(_inputs(job))}
+        try:
+            with _translated(self.folders[0]):
+                for name, data in parts.items():
+                    with self._opened(name, os.O_TRUNC) as file:
+                        file.write(data)
+        except StorageError:
+            self.drop_job()
+            raise
+
+    def load_job(self) -> ImageJob:
+        document = json.loads((self.folders[0] / f"{self.operation_id}.job").read_bytes())
+        images = [*document["images"], *([document["mask"]] if document["mask"] else [])]
+        for number, image in enumerate(images):
+            image["data"] = (self.folders[0] / f"{self.operation_id}.in.{number}").read_bytes()
+        return _JOB.validate_python(document)
+
+    def drop_job(self) -> None:
+        self._drop("job")
+        self._drop("in.*")
+
+    def note_upload(self, file_id: str) -> None:
+        """Remember an uploaded file before it is used, so that a later process can delete it.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with _translated(self.folders[0]), self._opened("uploads", os.O_APPEND) as file:
+            file.write(f"{file_id}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def uploads(self) -> tuple[str, ...]:
+        path = self.folders[0] / f"{self.operation_id}.uploads"
+        return tuple(path.read_text().split()) if path.exists() else ()
+
+    def drop_uploads(self) -> None:
+        self._drop("uploads")
+
+    def discard(self) -> None:
+        """Remove everything: its pictures stand, or it was never sent."""
+        self._drop("*")
+
+    def _opened(self, name: str, flag: int) -> BinaryIO:
+        flags = os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(self.folders[0] / f"{self.operation_id}.{name}", flags, 0o600), "wb")
+
+    def _drop(self, pattern: str) -> None:
+        for folder in self.folders:
+            for path in folder.glob(f"{self.operation_id}.{pattern}"):
+                with suppress(OSError):  # what cannot go now goes after a week
+                    path.unlink()
+
+
+_JOB: Final = TypeAdapter(ImageJob)
+
+
+def _inputs(job: ImageJob) -> tuple[InputImage, ...]:
+    return (*job.images, *([job.mask] if job.mask else []))
+
+
+class SpoolFolder:
+    """The spools of all operations, in the state folder and, when its disk is full, in a second one."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+
+    def open(self, operation_id: str) -> FileSpool:
+        first, *others = self._folders
+        return FileSpool(operation_id, (first, *(folder for folder in others if _is_ours(folder))))
+
+    def operations(self) -> frozenset[str]:
+        files = (path.name for folder in self._folders for path in folder.glob("*"))
+        return frozenset(name.partition(".")[0] for name in files if _OURS.fullmatch(name))
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with _translated(self._folders[0]):
+            self._folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Let go of raw answers that nobody came back for in a week, save of the operations in `keep`."""
+        limit = time.time() - KEEP_RAW_S
+        for path in (path for folder in self._folders for path in folder.glob("*")):
+            with suppress(OSError):  # gone since the listing, or not to be removed: then later
+                ours = _OURS.fullmatch(path.name) and path.name.partition(".")[0] not in keep
+                if ours and path.stat().st_mtime < limit:
+                    path.unlink()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder in a place that all may write is nobody else's: not there yet, or ours alone."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return True
+    owner = os.getuid() if hasattr(os, "getuid") else found.st_uid
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o077
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"The state folder {folder.parent} cannot be written ({error.strerror}).",
+            hint="Set GPT_IMAGE_2_STATE_DIR to a folder that can be written; nothing was sent.",
+        ) from None
