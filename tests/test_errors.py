@@ -15,7 +15,9 @@ from gpt_image_2_mcp.errors import (
     OutcomeUnknown,
     RateLimited,
     Rejected,
+    SessionBusy,
     Unreachable,
+    Unsendable,
     UpstreamError,
 )
 
@@ -69,8 +71,9 @@ def test_a_given_hint_replaces_the_default_one_even_when_it_is_empty() -> None:
     assert InvalidRequest("No.").hint == InvalidRequest.default_hint
 
 
-def test_only_what_was_proven_unsent_or_limited_may_be_sent_again() -> None:
-    assert {cls for cls in ALL if cls.retryable} == {Unreachable, RateLimited}
+def test_only_what_was_proven_unsent_or_limited_or_waits_its_turn_invites_another_call() -> None:
+    assert {cls for cls in ALL if cls.retryable} == {Unreachable, RateLimited, SessionBusy}
+    assert not Unsendable.retryable
     assert not any(cls.retryable for cls in tree(OutcomeUnknown))
 
 
@@ -86,6 +89,57 @@ def test_a_moderation_error_carries_stage_and_categories() -> None:
     assert (error.stage, error.categories, error.request_id) == ("output", ("violence",), "req_3")
 
 
-@pytest.mark.parametrize(("wait", "said"), [(12.4, "12 s"), (None, "about a minute"), (0.0, "0 s")])
+def test_upstream_errors_say_nothing_of_trying_again_unless_the_api_did() -> None:
+    for error in (cls("No.") for cls in tree(UpstreamError)):
+        assert isinstance(error, UpstreamError)
+        assert (error.retry_after, error.should_retry) == (None, None)
+    assert RateLimited("No.", retry_after=7).retry_after == 7
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_every_error_comes_back_from_the_journal_as_what_it_was(cls: type[ImageServerError]) -> None:
+    error = cls("It broke.")
+
+    revived = ImageServerError.revived(error.code, error.message, error.hint)
+
+    assert type(revived) is cls
+    assert (revived.message, revived.hint, str(revived)) == (error.message, error.hint, str(error))
+    assert revived.args == error.args
+    assert revived.retryable == error.retryable
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_an_error_comes_back_with_its_own_hint_and_with_no_detail_that_was_not_kept(
+    cls: type[ImageServerError],
+) -> None:
+    revived = ImageServerError.revived(cls.code, "It broke.", "")
+
+    assert revived.hint == ""
+    if isinstance(revived, UpstreamError):
+        assert (revived.request_id, revived.retry_after, revived.should_retry) == (None, None, None)
+    if isinstance(revived, ModerationBlocked):
+        assert (revived.stage, revived.categories) == (None, ())
+
+
+@pytest.mark.parametrize("code", ["", "of_a_newer_version", "Rejected", "REJECTED"])
+def test_an_error_of_a_code_there_is_not_comes_back_as_one_of_ours(code: str) -> None:
+    revived = ImageServerError.revived(code, "It broke.", "Do this.")
+
+    assert type(revived) is ImageServerError
+    assert str(revived) == "It broke. Do this."
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [
+        (12.0, "12 s"),
+        (12.4, "13 s"),
+        (12.6, "13 s"),
+        (None, "about a minute"),
+        (0.0, "1 s"),
+        (0.2, "1 s"),
+        (86_400, "86400 s"),
+    ],
+)
 def test_a_rate_limit_names_the_wait(wait: float | None, said: str) -> None:
     assert f"Wait {said}, then" in str(RateLimited("Slow down.", retry_after=wait))

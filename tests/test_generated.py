@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from gpt_image_2_mcp.capabilities import SIZE_PRESETS
 from gpt_image_2_mcp.cli import COMMANDS
+from gpt_image_2_mcp.commands.operations import operations
 from gpt_image_2_mcp.server.tools import TOOLS
 from gpt_image_2_mcp.settings import TABLE
 
@@ -52,6 +53,8 @@ def test_every_setting_and_every_tool_is_in_each_document_about_them(generate: M
             assert tool.name in documents[name], name
     for command in COMMANDS:
         assert f"$ gpt-image-2-mcp {command} --help\n" in documents["tests/golden/help.txt"]
+    for subcommand in operations.commands:
+        assert f"$ gpt-image-2-mcp operations {subcommand} --help\n" in documents["tests/golden/help.txt"]
 
 
 def test_costs_are_given_for_every_landscape_preset(generate: ModuleType) -> None:

@@ -16,10 +16,8 @@ from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.models import (
     AppliedOptions,
     ImageJob,
-    ImageResult,
     InputImage,
     Placement,
-    RequestedOptions,
     Secret,
     Usage,
 )
@@ -150,20 +148,3 @@ def test_a_usage_shows_only_the_details_that_came() -> None:
         "total_tokens": 3,
         "input_tokens_details": None,
     }
-
-
-def test_a_result_has_the_originals_keys_and_added_ones_only_where_they_say_something() -> None:
-    result = ImageResult(
-        model="gpt-image-2",
-        prompt="p",
-        requested=RequestedOptions(size="auto", quality="auto", n=1, format="png"),
-        applied=NOTHING_APPLIED,
-        images=[],
-        usage=None,
-        cost_usd_estimated=None,
-    )
-    keys = ["model", "prompt", "requested", "applied", "images", "usage", "cost_usd_estimated"]
-
-    assert list(result.model_dump()) == keys
-    told = result.model_copy(update={"route": "responses", "note": "n", "sandbox": True})
-    assert list(told.model_dump()) == [*keys, "route", "note", "sandbox"]

@@ -4,25 +4,31 @@ import base64
 import json
 import os
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from gpt_image_2_mcp.errors import InvalidAnswer, ModelNotFound, RateLimited, StorageError
-from gpt_image_2_mcp.operations import KEEP_FAILED_S
-from gpt_image_2_mcp.requests import EditRequest, GenerateRequest
+from gpt_image_2_mcp.errors import InvalidAnswer, ModelNotFound, RateLimited, Rejected, StorageError
+from gpt_image_2_mcp.models import StoredImage
+from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, GetResultRequest
+from gpt_image_2_mcp.stores.files import FileImageStore
+from gpt_image_2_mcp.stores.spool import KEEP_RAW_S
 from tests.support.pictures import opened, picture
-from tests.support.services import Bench
+from tests.support.services import Bench, made
 from tests.support.upstreams import canned, scripted, streamed
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.close()
 
 
 def answer(*pictures: bytes | str, **more: Any) -> dict[str, Any]:
@@ -33,14 +39,14 @@ def answer(*pictures: bytes | str, **more: Any) -> dict[str, Any]:
 
 async def test_one_damaged_picture_does_not_cost_the_good_ones(bench: Bench) -> None:
     bench.recorder = canned(body=answer(picture(), "no base64!", picture(color="red")))
-    result = await bench.service().generate(GenerateRequest(prompt="x", n=3))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x", n=3)))
     assert [i.filename.split("-")[-1] for i in result.images] == ["1.png", "3.png"]
     assert "base64 text is not valid" in (result.note or "")
     assert len(list(bench.spool.iterdir())) == 1, "the raw answer holds what was not saved"
 
 
 async def test_a_finished_call_leaves_nothing_in_the_spool(bench: Bench) -> None:
-    await bench.service().generate(GenerateRequest(prompt="x", size="1024x640"))
+    made(await bench.service().generate(GenerateRequest(prompt="x", size="1024x640")))
     assert list(bench.spool.iterdir()) == []
     assert [name for name in bench.names() if name.startswith(".")] == []
 
@@ -51,7 +57,7 @@ async def test_a_finished_call_leaves_nothing_in_the_spool(bench: Bench) -> None
 async def test_an_answer_without_a_picture_is_an_error_and_is_kept(bench: Bench, body: Any) -> None:
     bench.recorder = canned(body=body)
     with pytest.raises(InvalidAnswer) as caught:
-        await bench.service().generate(GenerateRequest(prompt="x"))
+        made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert "kept" in caught.value.hint
     assert len(list(bench.spool.iterdir())) == 1
     assert len(bench.recorder.posts) == 1
@@ -64,42 +70,76 @@ async def test_a_picture_that_cannot_be_stored_stays_in_the_spool(bench: Bench) 
         return streamed(200, json.dumps(answer(picture())).encode())
 
     bench.recorder = scripted(lose_folder)
-    with pytest.raises(StorageError, match="the answer itself was kept"):
-        await bench.service().generate(GenerateRequest(prompt="x"))
+    service = bench.service()
+    with pytest.raises(
+        StorageError, match="The picture is paid for and kept: mend that, then call get_result"
+    ):
+        await service.generate(GenerateRequest(prompt="x"))
     (kept,) = bench.spool.iterdir()
     assert json.loads(kept.read_bytes()) == answer(picture())
+    (operation,) = await bench.journal().unfinished()
+    bench.pictures.unlink()
+    result = made(await service.get_result(GetResultRequest(operation_id=operation.id)))
+    assert Path(result.images[0].file_path).read_bytes() == picture()
+    assert list(bench.spool.iterdir()) == []
+    assert len(bench.recorder.posts) == 1
 
 
 async def test_a_refused_call_leaves_nothing_behind(bench: Bench) -> None:
-    bench.recorder = canned(429, {"error": {"code": "rate_limit_exceeded", "message": "slow"}})
-    with pytest.raises(RateLimited):
+    bench.recorder = canned(400, {"error": {"code": "invalid_value", "message": "no"}})
+    with pytest.raises(Rejected):
         await bench.service().generate(GenerateRequest(prompt="x"))
     assert list(bench.spool.iterdir()) == []
     assert bench.names() == []
     assert len(bench.recorder.posts) == 1
 
 
-async def test_raw_answers_are_kept_for_seven_days(bench: Bench) -> None:
-    bench.spool.mkdir(parents=True)
-    for name, age in (("old.0.resp", KEEP_FAILED_S + 60), ("young.0.resp", KEEP_FAILED_S - 60)):
-        path = bench.spool / name
-        path.write_bytes(b"{}")
-        os.utime(path, (time.time() - age,) * 2)
-    await bench.service().generate(GenerateRequest(prompt="x", size="1024x640"))
-    assert [path.name for path in bench.spool.iterdir()] == ["young.0.resp"]
+async def test_a_rate_limit_is_waited_out_twice_and_no_more(bench: Bench) -> None:
+    body = {"error": {"code": "rate_limit_exceeded", "message": "slow"}}
+    bench.recorder = canned(429, body, {"retry-after": "3"})
+    with pytest.raises(RateLimited, match="Wait 3 s"):
+        await bench.service().generate(GenerateRequest(prompt="x"))
+    assert (bench.waits, len(bench.recorder.posts)) == ([3.0, 3.0], 3)
+    (operation,) = await bench.journal().recent(1)
+    assert (operation.state, operation.attempts) == ("released", 3)
+
+
+async def test_a_recovery_lets_go_of_raw_answers_after_seven_days_but_not_of_what_waits_for_room(
+    bench: Bench,
+) -> None:
+    bench.recorder = canned(body=answer(picture()))
+    service = bench.service()
+    await service.generate(GenerateRequest(prompt="x"))
+    journal = bench.journal()
+    (waiting,) = await journal.recent(1)
+    await journal.reserve(replace(waiting, id="cd" * 16, state="sent", completed=None))
+    for name in ("ab" * 16, "cd" * 16, "ef" * 16):
+        (bench.spool / f"{name}.images.0.resp").write_text(json.dumps(answer(picture())))
+        age = KEEP_RAW_S - 60 if name.startswith("ef") else KEEP_RAW_S + 60
+        os.utime(bench.spool / f"{name}.images.0.resp", (time.time() - age,) * 2)
+    bench.images = Full()
+    await bench.execution(journal).recover()
+    assert sorted(path.name[:2] for path in bench.spool.iterdir()) == ["cd", "ef"]
+
+
+class Full(FileImageStore):
+    """A disk without room."""
+
+    async def save(self, *_arguments: object, **_options: object) -> StoredImage:
+        raise StorageError("The disk is full.")
 
 
 async def test_a_state_folder_that_cannot_be_written_is_refused_before_anything_is_sent(bench: Bench) -> None:
     (bench.folder / "state").write_text("in the way")
     with pytest.raises(StorageError, match="GPT_IMAGE_2_STATE_DIR"):
-        await bench.service().generate(GenerateRequest(prompt="x"))
+        made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert bench.recorder.requests == []
 
 
 async def test_what_the_bytes_are_goes_before_what_the_answer_says(bench: Bench) -> None:
     said = {"size": "1024x1024", "output_format": "png", "quality": "low"}
     bench.recorder = canned(body=answer(picture(80, 40, "JPEG"), **said))
-    result = await bench.service().generate(GenerateRequest(prompt="x", size="1024x1024"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x", size="1024x1024")))
     assert result.applied.model_dump() == {
         "size": "80x40",
         "quality": "low",
@@ -112,17 +152,17 @@ async def test_what_the_bytes_are_goes_before_what_the_answer_says(bench: Bench)
 
 async def test_another_number_of_pictures_than_asked_for_is_kept_and_said(bench: Bench) -> None:
     bench.recorder = canned(body=answer(picture(), picture(color="red")))
-    result = await bench.service().generate(GenerateRequest(prompt="x"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert len(result.images) == 2
     assert result.note == "1 picture(s) were asked for and 2 came."
 
 
 async def test_a_cost_is_not_made_up_where_usage_or_price_is_missing(bench: Bench) -> None:
     bench.recorder = canned(body=answer(picture(), usage=None))
-    result = await bench.service().generate(GenerateRequest(prompt="x"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert (result.usage, result.cost_usd_estimated) == (None, None)
     bench.recorder = canned(body=answer(picture()))
-    result = await bench.service().generate(GenerateRequest(prompt="x", model="some-new-model"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x", model="some-new-model")))
     assert result.usage is not None
     assert result.cost_usd_estimated is None
 

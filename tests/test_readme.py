@@ -23,15 +23,28 @@ from gpt_image_2_mcp.capabilities import (
     FlexibleSizes,
     Size,
     find_model,
+    typical_seconds,
 )
 from gpt_image_2_mcp.cli import cli
-from gpt_image_2_mcp.models import ImageResult
+from gpt_image_2_mcp.gateways._upstream import MAX_ANSWER_BYTES, Timeouts
+from gpt_image_2_mcp.operations import JOIN_WITHIN
+from gpt_image_2_mcp.results import ImageResult, WorkingResult
+from gpt_image_2_mcp.retries import LONGEST_WAIT_S
 from gpt_image_2_mcp.sandbox import FAULT_MODES
+from gpt_image_2_mcp.server.delivery import INLINE_LIMIT
 from gpt_image_2_mcp.server.summaries import summarize
-from gpt_image_2_mcp.settings import TABLE
+from gpt_image_2_mcp.settings import TABLE, read_settings
+from gpt_image_2_mcp.worker import IDLE_S
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/settings.md", "docs/tools.md")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/reliability.md",
+    "docs/settings.md",
+    "docs/tools.md",
+)
 README = (ROOT / "README.md").read_text("utf-8")
 OTHER_PROGRAMS = frozenset(
     {"cd", "claude", "command", "echo", "export", "git", "npx", "python3", "uv", "uvx", ".venv/bin/pip"}
@@ -90,15 +103,27 @@ def test_every_program_in_the_shell_blocks_is_ours_or_a_known_one() -> None:
 
 
 def test_every_command_and_flag_in_the_shell_blocks_exists() -> None:
-    context = click.Context(cli)
     seen = set()
-    for name, *words in (rest for rest in own_commands() if rest and not rest[0].startswith("-")):
-        command = cli.get_command(context, name)
-        assert command is not None, name
+    for words in (rest for rest in own_commands() if rest and not rest[0].startswith("-")):
+        name, flags = resolved(words)
         seen.add(name)
-        flags = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= flags
     assert {"generate", "edit", "sandbox", "serve"} <= seen
+    assert {"operations list", "operations show", "operations recover"} <= seen
+
+
+def resolved(words: list[str]) -> tuple[str, set[str]]:
+    """The full name of the command that the words call, and the flags it takes."""
+    command: click.Command | None = cli
+    given = [word for word in words if not word.startswith("-")]
+    names: list[str] = []
+    flags = {"--help"}
+    while isinstance(command, click.Group):
+        names.append(given[len(names)])
+        command = command.get_command(click.Context(command), names[-1])
+        assert command is not None, names
+        flags |= {flag for parameter in command.params for flag in parameter.opts}
+    return " ".join(names), flags
 
 
 def test_every_picture_command_in_the_shell_blocks_has_valid_options() -> None:
@@ -133,7 +158,7 @@ def test_every_json_snippet_parses_and_names_the_server_alike() -> None:
 
 def test_every_toml_snippet_parses() -> None:
     (snippet,) = (tomllib.loads(block) for block in blocks("toml"))
-    assert snippet["mcp_servers"]["gpt-image-2"]["tool_timeout_sec"] == 600
+    assert snippet["mcp_servers"]["gpt-image-2"]["command"] == "/absolute/path/to/gpt-image-2-mcp"
 
 
 def test_the_result_shown_is_a_result_and_its_text_and_cost_are_what_it_gives() -> None:
@@ -144,6 +169,19 @@ def test_the_result_shown_is_a_result_and_its_text_and_cost_are_what_it_gives() 
     cost = pricing.cost(result.model, result.usage)
     assert cost is not None
     assert cost / pricing.MICRO == result.cost_usd_estimated
+
+
+def test_the_hand_off_shown_is_what_a_call_that_is_handed_off_says() -> None:
+    working = WorkingResult(
+        operation_id="a1b2c3d4e5f60718293a4b5c6d7e8f90",
+        elapsed_seconds=read_settings({}).wait_s or 0,
+        expected_seconds=typical_seconds("gpt-image-2", "high"),
+    )
+    assert f"{summarize(working)}\n" in blocks("text")
+
+
+def test_the_limit_of_inline_pictures_is_the_servers() -> None:
+    assert f"{INLINE_LIMIT >> 20} MiB of base64 in one result" in section("Results")
 
 
 # Links
@@ -198,6 +236,23 @@ def test_the_input_limits_are_those_of_the_model() -> None:
     assert f"1 to {MAX_INPUT_IMAGES} pictures" in text
     assert f"each smaller than {(MAX_INPUT_BYTES + 1) >> 20} MB" in text
     assert f"smaller than {(MAX_MASK_BYTES + 1) >> 20} MB; its transparent" in text
+
+
+def test_the_time_outs_are_those_of_the_code() -> None:
+    limits, text = Timeouts(), (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    for name, seconds in (
+        ("Connect, TLS included", limits.connect),
+        ("Write, each piece", limits.write),
+        ("First byte of the answer", limits.first_byte),
+        ("Pause within the answer", limits.idle),
+        ("One attempt in all", limits.total),
+        ("Longest wait that a rate limit may ask for", LONGEST_WAIT_S),
+        ("How long a re-sent call may join the first one, from its start", JOIN_WITHIN.total_seconds()),
+        ("How long a worker without work stays", IDLE_S),
+    ):
+        assert f"| {name} | {seconds:.0f} |" in text
+    assert f"An answer may have {MAX_ANSWER_BYTES >> 20} MB." in text
+    assert f"({limits.first_byte} seconds to the first byte, {limits.total} in all)" in README
 
 
 def test_the_dearest_picture_costs_what_the_readme_says() -> None:

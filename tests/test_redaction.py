@@ -81,3 +81,10 @@ def test_cleaning_bounds_any_text_and_leaves_no_invisible_character(text: str, l
 
     assert len(cleaned) <= limit
     assert not [c for c in cleaned if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co"}]
+
+
+@pytest.mark.parametrize(
+    "name", ["mask-foreground.png", "/home/me/flask-project/in.png", "a desk-mounted lamp"]
+)
+def test_words_that_end_in_sk_are_no_keys(name: str) -> None:
+    assert clean(name) == name

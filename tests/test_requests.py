@@ -16,6 +16,7 @@ from gpt_image_2_mcp.requests import (
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
+    GetResultRequest,
     ListSessionsRequest,
     RenderOptions,
     StartSessionRequest,
@@ -28,6 +29,7 @@ TOOL_REQUESTS: tuple[type[Arguments], ...] = (
     EditRequest,
     StartSessionRequest,
     ContinueSessionRequest,
+    GetResultRequest,
     EndSessionRequest,
     ListSessionsRequest,
 )
@@ -330,6 +332,27 @@ def test_a_turn_keeps_only_what_it_sets() -> None:
     turn = parse_arguments(TurnOptions, {"quality": "high", "size": None, "user": ""})
 
     assert turn.model_dump(exclude_none=True) == {"quality": "high"}
+
+
+@pytest.mark.parametrize(("given", "taken"), [(0, 0), ("0", 0), ("30", 30), (600.0, 600), (None, None)])
+def test_how_long_to_wait_for_a_result_is_a_whole_number_and_zero_is_one(
+    given: object, taken: int | None
+) -> None:
+    request = parse_arguments(GetResultRequest, {"operation_id": "op", "wait_seconds": given})
+    assert request.wait_seconds == taken
+
+
+@pytest.mark.parametrize("given", [-1, 601, "soon", 0.5, True, "1e3"])
+def test_another_wait_for_a_result_is_refused(given: object) -> None:
+    message = refusal(GetResultRequest, {"operation_id": "op", "wait_seconds": given})
+    assert message.startswith("`wait_seconds` must be ")
+
+
+def test_a_result_is_asked_for_by_its_operation_or_as_the_latest() -> None:
+    assert parse_arguments(GetResultRequest, {"operation_id": "0f1e"}).operation_id == "0f1e"
+    for unset in ({}, {"operation_id": None}, {"operation_id": ""}):
+        assert parse_arguments(GetResultRequest, unset).operation_id is None
+    assert refusal(GetResultRequest, {"operation_id": "x" * 101}).startswith("`operation_id` must ")
 
 
 def test_a_session_id_is_required_and_bounded() -> None:

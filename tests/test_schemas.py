@@ -10,29 +10,29 @@ import pytest
 from pydantic import BaseModel
 
 from gpt_image_2_mcp.capabilities import BACKGROUNDS, MODERATION_LEVELS, OUTPUT_FORMATS, QUALITIES
-from gpt_image_2_mcp.models import (
-    AppliedOptions,
-    EndSessionResult,
-    ImageFile,
-    ImageResult,
-    InputTokens,
-    ListSessionsResult,
-    OutputTokens,
-    RequestedOptions,
-    SessionImageResult,
-    SessionSummary,
-    Usage,
-)
+from gpt_image_2_mcp.models import AppliedOptions, InputTokens, OutputTokens, Usage
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
+    GetResultRequest,
     ListSessionsRequest,
     StartSessionRequest,
 )
+from gpt_image_2_mcp.results import (
+    EndSessionResult,
+    ImageFile,
+    ImageResult,
+    ListSessionsResult,
+    RequestedOptions,
+    SessionImageResult,
+    SessionSummary,
+    WorkingResult,
+)
 from gpt_image_2_mcp.schemas import input_schema, output_schema
+from gpt_image_2_mcp.server.tools import TOOLS
 
 # As the table gives them; * is required.
 ARGUMENTS: dict[type[Arguments], str] = {
@@ -44,6 +44,7 @@ ARGUMENTS: dict[type[Arguments], str] = {
     "output_dir filename_prefix user model",
     ContinueSessionRequest: "session_id* prompt* size quality background output_format output_compression "
     "filename_prefix user",
+    GetResultRequest: "operation_id wait_seconds",
     EndSessionRequest: "session_id*",
     ListSessionsRequest: "",
 }
@@ -68,6 +69,8 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "user": {"type": "string", "maxLength": 256},
     "model": {"type": "string", "maxLength": 100},
     "session_id": {"type": "string", "minLength": 1, "maxLength": 200},
+    "operation_id": {"type": "string", "maxLength": 100},
+    "wait_seconds": {"type": "integer", "minimum": 0, "maximum": 600},
 }
 every_request = pytest.mark.parametrize("request_", list(ARGUMENTS), ids=lambda request: request.__name__)
 
@@ -153,6 +156,7 @@ NOTHING_APPLIED = AppliedOptions(size=None, quality=None, background=None, outpu
 
 def image_result(**more: Any) -> dict[str, Any]:
     return {
+        "operation_id": "0f1e2d3c",
         "model": "gpt-image-2",
         "prompt": "p",
         "requested": RequestedOptions(size="auto", quality="auto", n=1, format="png"),
@@ -197,6 +201,8 @@ RESULTS: list[BaseModel] = [
     ),
     ImageResult(**image_result(usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3), images=[])),
     SessionImageResult(**image_result(session_id="s", turn=1)),
+    WorkingResult(operation_id="0f1e2d3c", elapsed_seconds=50, expected_seconds=None),
+    WorkingResult(operation_id="0f1e2d3c", elapsed_seconds=50.4, expected_seconds=61.5, phase="waiting 3 s"),
     EndSessionResult(ended=False, session_id="s"),
     ListSessionsResult(sessions=[]),
     ListSessionsResult(sessions=[SUMMARY]),
@@ -244,3 +250,75 @@ def test_keys_that_may_be_left_out_are_not_required() -> None:
 
     assert {"model", "prompt", "requested", "applied", "images", "session_id", "turn"} <= set(required)
     assert not {"route", "note", "sandbox"} & set(required)
+
+
+# Tools that answer with one of two results
+
+PICTURES: list[type[BaseModel]] = [ImageResult, SessionImageResult]
+every_picture_result = pytest.mark.parametrize("kind", PICTURES)
+
+
+@every_picture_result
+def test_a_merged_schema_accepts_both_results_and_a_plain_one_for_a_sessions(kind: type[BaseModel]) -> None:
+    schema = output_schema(kind, WorkingResult)
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    taken = [r for r in RESULTS if isinstance(r, ImageResult | WorkingResult)]
+    assert {type(r) for r in taken} == {ImageResult, SessionImageResult, WorkingResult}
+    for result in taken:
+        jsonschema.validate(result.model_dump(mode="json"), schema)
+
+
+@every_picture_result
+def test_a_merged_schema_is_one_flat_portable_object(kind: type[BaseModel]) -> None:
+    schema = output_schema(kind, WorkingResult)
+
+    assert schema["type"] == "object"
+    assert not {"oneOf", "allOf", "title", "default", "const"} & set(keywords(schema))
+    assert all(isinstance(each, str) for each in types(schema))
+
+
+@every_picture_result
+def test_a_merged_schema_knows_every_key_of_both_and_demands_what_both_have(kind: type[BaseModel]) -> None:
+    schema = output_schema(kind, WorkingResult)
+
+    assert set(schema["properties"]) == set(kind.model_fields) | set(WorkingResult.model_fields)
+    assert schema["required"] == ["operation_id"]
+    assert schema["properties"]["status"] == {"type": "string"}
+
+
+@every_picture_result
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"status": "working"},
+        {"operation_id": 7},
+        {"operation_id": "x", "elapsed_seconds": "long"},
+        {"operation_id": "x", "images": "none"},
+        {"operation_id": "x", "images": [{"file_path": 1}]},
+        {"operation_id": "x", "status": None},
+        {"operation_id": "x", "usage": 7},
+    ],
+    ids=str,
+)
+def test_a_merged_schema_still_refuses_other_content(kind: type[BaseModel], content: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, output_schema(kind, WorkingResult))
+
+
+def test_a_property_that_both_results_have_is_described_as_the_first_has_it() -> None:
+    for kind in PICTURES:
+        alone, merged = output_schema(kind), output_schema(kind, WorkingResult)
+        for name, schema in alone["properties"].items():
+            if name != "status":
+                assert merged["properties"][name] == schema
+
+
+def test_every_tool_declares_a_schema_that_accepts_each_result_it_names() -> None:
+    for spec in TOOLS:
+        schema = output_schema(*spec.results)
+        made = [r for r in RESULTS if type(r) in spec.results]
+        assert {type(r) for r in made} == set(spec.results)
+        for result in made:
+            jsonschema.validate(result.model_dump(mode="json"), schema)

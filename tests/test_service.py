@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,17 @@ import pytest
 from gpt_image_2_mcp.errors import (
     InputError,
     InvalidRequest,
+    MissingKey,
+    ModerationBlocked,
+    OperationNotFound,
     PictureChanged,
+    SessionBusy,
     SessionNotFound,
     StorageError,
+    UpstreamFailure,
 )
-from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, SessionImageResult
+from gpt_image_2_mcp.models import Answer, ImageJob, Placement, Receipt
+from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.ports import Gateway, Spool
 from gpt_image_2_mcp.requests import (
     Arguments,
@@ -23,34 +30,41 @@ from gpt_image_2_mcp.requests import (
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
+    GetResultRequest,
     ListSessionsRequest,
+    RenderOptions,
     StartSessionRequest,
     parse_arguments,
 )
+from gpt_image_2_mcp.results import SessionImageResult, WorkingResult
 from gpt_image_2_mcp.sandbox import Faults
-from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.service import ImageService, fingerprint
+from gpt_image_2_mcp.stores.sqlite import Database
+from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 from tests.support.pictures import mask, opened, picture
-from tests.support.services import Bench
-from tests.support.upstreams import sandboxed
+from tests.support.services import Bench, made, turned
+from tests.support.upstreams import canned, sandboxed
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     (tmp_path / "sketch.png").write_bytes(picture())
-    return Bench(tmp_path)
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.close()
 
 
 async def start(service: ImageService, **arguments: Any) -> SessionImageResult:
     given = {"prompt": "A lighthouse", "images": ["sketch.png"], "size": SMALL, "quality": "low"} | arguments
-    return await service.start_session(StartSessionRequest.model_validate(given))
+    return turned(await service.start_session(StartSessionRequest.model_validate(given)))
 
 
 async def go_on(service: ImageService, session_id: str, **arguments: Any) -> SessionImageResult:
     given = {"prompt": "More orange", "session_id": session_id} | arguments
-    return await service.continue_session(ContinueSessionRequest.model_validate(given))
+    return turned(await service.continue_session(ContinueSessionRequest.model_validate(given)))
 
 
 @dataclass
@@ -60,16 +74,20 @@ class Held:
     inner: Gateway
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
+    second: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: list[ImageJob] = field(default_factory=list)
 
     async def send(self, job: ImageJob, spool: Spool) -> Receipt:
         self.jobs.append(job)
-        self.arrived.set()
+        (self.second if self.arrived.is_set() else self.arrived).set()
         await self.go.wait()
         return await self.inner.send(job, spool)
 
     def read(self, receipt: Receipt) -> Answer:
         return self.inner.read(receipt)
+
+    async def tidy(self, spool: Spool) -> None:
+        await self.inner.tidy(spool)
 
 
 def hold(bench: Bench) -> list[Held]:
@@ -81,12 +99,18 @@ def hold(bench: Bench) -> list[Held]:
         return doors[0]
 
     bench.gateway = wrap
+
+    def let_go() -> None:
+        for door in doors:
+            door.go.set()
+
+    bench.before_close.append(let_go)
     return doors
 
 
 async def test_a_generated_picture_is_saved_and_reported_as_it_is(bench: Bench) -> None:
     request = GenerateRequest(prompt="A red fox", size=SMALL, quality="low", filename_prefix="hero banner")
-    result = await bench.service().generate(request)
+    result = made(await bench.service().generate(request))
     (image,) = result.images
     assert re.fullmatch(r"image-2026112\d-\d{6}-[0-9a-f]{6}-hero-banner\.png", image.filename)
     data = Path(image.file_path).read_bytes()
@@ -100,21 +124,21 @@ async def test_a_generated_picture_is_saved_and_reported_as_it_is(bench: Bench) 
         "output_format": "png",
     }
     assert result.usage is not None
-    text, made = result.usage.input_tokens, result.usage.output_tokens
-    assert made == 107
-    assert result.cost_usd_estimated == round((text * 5 + made * 30) / 1e6, 6)
+    text, output = result.usage.input_tokens, result.usage.output_tokens
+    assert output == 107
+    assert result.cost_usd_estimated == round((text * 5 + output * 30) / 1e6, 6)
     assert bench.recorder.posts == ["/v1/images/generations"]
 
 
 async def test_what_was_not_asked_for_is_not_sent_and_reported_as_the_apis_default(bench: Bench) -> None:
-    result = await bench.service().generate(GenerateRequest(prompt="A red fox"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="A red fox")))
     assert bench.recorder.requests[0].content == b'{"model":"gpt-image-2","prompt":"A red fox"}'
     assert result.requested.model_dump() == {"size": "auto", "quality": "auto", "n": 1, "format": "png"}
     assert result.applied.size == "1024x1024"
 
 
 async def test_several_pictures_share_a_name_and_count_up(bench: Bench) -> None:
-    result = await bench.service().generate(GenerateRequest(prompt="x", n=3, size=SMALL, quality="low"))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x", n=3, size=SMALL, quality="low")))
     names = [image.filename for image in result.images]
     stem = names[0].removesuffix("-1.png")
     assert names == [f"{stem}-1.png", f"{stem}-2.png", f"{stem}-3.png"]
@@ -124,13 +148,15 @@ async def test_several_pictures_share_a_name_and_count_up(bench: Bench) -> None:
 async def test_the_extension_follows_the_bytes(bench: Bench) -> None:
     for format_ in ("jpeg", "webp"):
         request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "output_format": format_})
-        result = await bench.service().generate(request)
+        result = made(await bench.service().generate(request))
         assert result.images[0].filename.endswith(f".{format_}")
         assert result.applied.output_format == format_
 
 
 async def test_a_call_may_name_its_folder(bench: Bench) -> None:
-    result = await bench.service().generate(GenerateRequest(prompt="x", size=SMALL, output_dir="elsewhere"))
+    result = made(
+        await bench.service().generate(GenerateRequest(prompt="x", size=SMALL, output_dir="elsewhere"))
+    )
     assert Path(result.images[0].file_path).parent == bench.folder / "elsewhere"
 
 
@@ -140,7 +166,7 @@ async def test_an_edit_sends_every_image_and_the_mask(bench: Bench) -> None:
     request = EditRequest(
         prompt="Add snow", images=["sketch.png", "Gran at home.jpg"], mask="mask.png", size=SMALL
     )
-    result = await bench.service().edit(request)
+    result = made(await bench.service().edit(request))
     assert result.images[0].filename.startswith("edit-")
     sent = bench.recorder.requests[0].content
     assert sent.count(b'name="image[]"') == 2
@@ -180,7 +206,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_sent(
 async def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_sent(bench: Bench) -> None:
     bench.pictures.write_text("a file is in the way")
     with pytest.raises(StorageError, match="cannot be written"):
-        await bench.service().generate(GenerateRequest(prompt="x"))
+        made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert bench.recorder.requests == []
 
 
@@ -311,7 +337,7 @@ async def test_a_cancelled_caller_stops_waiting_and_the_picture_is_still_saved(b
     with pytest.raises(asyncio.CancelledError):
         await call
     doors[0].go.set()
-    await service.drain()
+    await bench.close()
     (name,) = bench.names()
     assert opened((bench.pictures / name).read_bytes()).size == (1024, 640)
     assert len(bench.recorder.posts) == 1
@@ -326,15 +352,232 @@ async def test_a_cancelled_turn_is_still_appended_to_its_session(bench: Bench) -
     await doors[0].arrived.wait()
     call.cancel()
     doors[0].go.set()
-    await service.drain()
+    await bench.close()
     (listed,) = (await service.list_sessions(ListSessionsRequest())).sessions
     assert listed.turns == 2
 
 
 async def test_the_fallback_says_its_route(bench: Bench) -> None:
     bench.recorder = sandboxed(faults=Faults(mode="dalle2"))
-    result = await bench.service().edit(EditRequest(prompt="x", images=["sketch.png"], size=SMALL))
+    result = made(await bench.service().edit(EditRequest(prompt="x", images=["sketch.png"], size=SMALL)))
     assert result.route == "responses"
     assert result.cost_usd_estimated is not None
     assert bench.recorder.posts[0] == "/v1/images/edits"
     assert bench.recorder.posts[-1] == "/v1/responses"
+
+
+PATIENT = Caller("desktop")
+HASTY = Caller("desktop", wait_s=0.01)
+
+
+async def handed_off(service: ImageService, **arguments: Any) -> WorkingResult:
+    request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "quality": "high"} | arguments)
+    result = await service.generate(request, HASTY)
+    assert isinstance(result, WorkingResult)
+    return result
+
+
+async def test_a_call_that_takes_longer_than_the_client_waits_is_handed_off_and_collected(
+    bench: Bench,
+) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    working = await handed_off(service)
+    assert (working.status, working.expected_seconds) == ("working", 155)
+    look = GetResultRequest(operation_id=working.operation_id, wait_seconds=0)
+    assert isinstance(await service.get_result(look), WorkingResult)
+    doors[0].go.set()
+    result = made(await service.get_result(GetResultRequest(operation_id=working.operation_id)))
+    assert (result.status, result.operation_id) == ("done", working.operation_id)
+    assert opened(Path(result.images[0].file_path).read_bytes()).size == (1024, 640)
+    again = made(await service.get_result(GetResultRequest(operation_id=working.operation_id)))
+    assert again == result
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_a_turn_that_was_handed_off_is_collected_as_a_turn(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    doors = hold(bench)
+    service = bench.service()
+    request = ContinueSessionRequest(session_id=first.session_id, prompt="A boat")
+    working = await service.continue_session(request, HASTY)
+    assert isinstance(working, WorkingResult)
+    doors[0].go.set()
+    result = turned(await service.get_result(GetResultRequest(operation_id=working.operation_id)))
+    assert (result.session_id, result.turn) == (first.session_id, 2)
+    (listed,) = (await service.list_sessions(ListSessionsRequest())).sessions
+    assert listed.turns == 2
+
+
+async def test_a_turn_is_refused_while_another_outlasts_the_clients_patience(bench: Bench) -> None:
+    service = bench.service()
+    first = await start(service)
+    doors = hold(bench)
+    service = bench.service()
+    request = ContinueSessionRequest(session_id=first.session_id, prompt="A boat")
+    await service.continue_session(request, HASTY)
+    other = ContinueSessionRequest(session_id=first.session_id, prompt="A whale")
+    with pytest.raises(SessionBusy, match="get_result"):
+        await service.continue_session(other, HASTY)
+    doors[0].go.set()
+    await bench.close()
+    assert len(doors[0].jobs) == 1
+
+
+async def test_a_resent_call_joins_the_one_that_nobody_waits_for(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    working = await handed_off(service)
+    again = await handed_off(service)
+    assert again.operation_id == working.operation_id
+    doors[0].go.set()
+    await bench.close()
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_an_identical_call_beside_one_that_is_awaited_is_a_wish_for_another_picture(
+    bench: Bench,
+) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    request = GenerateRequest(prompt="x", size=SMALL, quality="low")
+    both = [asyncio.create_task(service.generate(request, PATIENT)) for _ in range(2)]
+    await doors[0].second.wait()
+    doors[0].go.set()
+    first, second = [made(await call) for call in both]
+    assert first.operation_id != second.operation_id
+    assert len(bench.recorder.posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("caller", "arguments"),
+    [(HASTY, {"prompt": "y"}), (HASTY, {"n": 2}), (Caller("other", wait_s=0.01), {})],
+)
+async def test_another_call_or_another_client_does_not_join(
+    bench: Bench, caller: Caller, arguments: dict[str, Any]
+) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    working = await handed_off(service)
+    given = {"prompt": "x", "size": SMALL, "quality": "high"} | arguments
+    other = await service.generate(GenerateRequest.model_validate(given), caller)
+    assert other.operation_id != working.operation_id
+    doors[0].go.set()
+
+
+async def test_a_call_does_not_join_when_its_input_has_changed_meanwhile(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    request = EditRequest(prompt="x", images=["sketch.png"], size=SMALL)
+    first = await service.edit(request, HASTY)
+    (bench.folder / "sketch.png").write_bytes(picture(color="red"))
+    second = await service.edit(request, HASTY)
+    assert first.operation_id != second.operation_id
+    doors[0].go.set()
+
+
+async def test_the_latest_call_is_collected_without_its_id(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    with pytest.raises(OperationNotFound, match="made no call yet"):
+        await service.get_result(GetResultRequest())
+    working = await handed_off(service)
+    doors[0].go.set()
+    assert made(await service.get_result(GetResultRequest())).operation_id == working.operation_id
+    with pytest.raises(OperationNotFound):
+        await bench.service().get_result(GetResultRequest())
+
+
+async def test_a_turn_collected_after_its_session_was_ended_is_not_said_to_have_been_lost(
+    bench: Bench,
+) -> None:
+    service = bench.service()
+    first = await start(service)
+    await service.end_session(EndSessionRequest(session_id=first.session_id))
+    again = made(await service.get_result(GetResultRequest(operation_id=first.operation_id)))
+    assert again.note is None
+    assert (await service.list_sessions(ListSessionsRequest())).sessions == []
+
+
+async def test_turns_are_taken_in_the_order_in_which_they_were_asked_for(bench: Bench) -> None:
+    database = Database(bench.folder / "state")
+    locks = bench.folder / "state" / "locks"
+    bench.sessions = SqliteSessionStore(database, locks, bench.clock)
+    service = bench.service()
+    first = await start(service)
+    calls = [asyncio.create_task(go_on(service, first.session_id, prompt=f"p{i}")) for i in range(4)]
+    assert [(await call).turn for call in calls] == [2, 3, 4, 5]
+    await bench.close()
+    await database.close()
+
+
+async def test_a_finished_call_is_not_joined(bench: Bench) -> None:
+    service = bench.service()
+    request = GenerateRequest(prompt="x", size=SMALL, quality="low")
+    first, second = made(await service.generate(request)), made(await service.generate(request))
+    assert first.operation_id != second.operation_id
+
+
+async def test_a_call_is_joined_from_a_new_server_when_the_old_one_died(bench: Bench) -> None:
+    doors = hold(bench)
+    old = bench.operations()
+    job = ImageJob("generate", "x", RenderOptions(model="gpt-image-2", size=SMALL, quality="high"))
+    placement = Placement(bench.pictures, "image", "20261122-150301", "ab" * 16)
+    request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "quality": "high"})
+    same = fingerprint(request, HASTY, ("gpt-image-2", str(bench.pictures)))
+    operation = await old.begin(job, placement, same)
+    await old.wait(operation.id, HASTY)
+    service = bench.service()
+    assert await bench.operations().abandoned_twin(same) is None, "it lives: somebody may wait there"
+    old.forget_server()
+    assert (await handed_off(service)).operation_id == placement.token
+    doors[0].go.set()
+
+
+async def test_an_error_is_the_same_error_when_it_is_collected_later(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    working = await handed_off(service, prompt="a duel [moderation:input:violence]")
+    doors[0].go.set()
+    for _ in range(2):
+        with pytest.raises(ModerationBlocked, match="violence"):
+            await service.get_result(GetResultRequest(operation_id=working.operation_id))
+
+
+async def test_an_unknown_outcome_names_its_operation_and_asks_not_to_call_again(bench: Bench) -> None:
+    bench.recorder = canned(502, raw=b"<html>Bad gateway</html>")
+    with pytest.raises(UpstreamFailure) as caught:
+        await bench.service().generate(GenerateRequest(prompt="x"))
+    (operation,) = await bench.journal().recent(5)
+    assert operation.state == "unknown"
+    assert operation.id in caught.value.hint
+    assert "not sent again" in caught.value.hint
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_an_operation_that_is_not_there_is_said_to_be_so(bench: Bench) -> None:
+    with pytest.raises(OperationNotFound):
+        await bench.service().get_result(GetResultRequest(operation_id="nonsense"))
+
+
+async def test_a_caller_is_told_what_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpt_image_2_mcp.operations._REPORT_EVERY_S", 0.0)
+    said: list[str] = []
+
+    async def report(_elapsed: float, phase: str) -> None:
+        said.append(phase)
+
+    bench.recorder = sandboxed(faults=Faults(mode="rate_limit", count=1, retry_after=7))
+    request = GenerateRequest(prompt="x", size=SMALL, quality="low")
+    made(await bench.service().generate(request, Caller(report=report)))
+    assert bench.waits == [7.0]
+    assert len(bench.recorder.posts) == 2
+    assert said
+
+
+async def test_without_a_key_nothing_is_read_or_journalled(bench: Bench) -> None:
+    bench.refusal = MissingKey("No OpenAI API key is set.")
+    with pytest.raises(MissingKey):
+        await bench.service().edit(EditRequest(prompt="x", images=["missing.png"]))
+    assert not (bench.folder / "state").exists()

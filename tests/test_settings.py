@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,6 +73,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.session_store == "sqlite"
     assert settings.session_max == 20
     assert settings.session_ttl == timedelta(hours=1)
+    assert settings.wait_s == 50
     assert settings.responses_model == DEFAULT_RESPONSES_MODEL
     assert not settings.allow_unsafe_output_dir
     assert not settings.sandbox
@@ -94,6 +95,8 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_SESSION_STORE="Memory",
         GPT_IMAGE_2_SESSION_MAX="7",
         GPT_IMAGE_2_SESSION_TTL_MS="1500",
+        GPT_IMAGE_2_WAIT_SECONDS="240",
+        GPT_IMAGE_2_WORKER="Inline",
         GPT_IMAGE_2_SANDBOX="1",
         GPT_IMAGE_2_MCP_DEBUG="true",
         OPENAI_FORCE_RESPONSES_EDITS="yes",
@@ -112,6 +115,8 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.session_store == "memory"
     assert settings.session_max == 7
     assert settings.session_ttl == timedelta(milliseconds=1500)
+    assert settings.wait_s == 240
+    assert settings.worker == "inline"
     assert settings.sandbox
     assert settings.debug
     assert settings.force_responses_edits
@@ -163,6 +168,9 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_SESSION_MAX", "\u0663", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "1h", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "9" * 5000, "must be a whole number"),
+        ("GPT_IMAGE_2_WAIT_SECONDS", "-1", "must be a whole number, 0 or more"),
+        ("GPT_IMAGE_2_WAIT_SECONDS", "50s", "must be a whole number"),
+        ("GPT_IMAGE_2_WAIT_SECONDS", "0.5", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
         ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
         ("GPT_IMAGE_2_STATE_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
@@ -206,10 +214,60 @@ def test_a_base_url_is_https_or_on_this_machine(given: str, taken: str) -> None:
 
 
 def test_zero_means_no_limit() -> None:
-    settings = read(GPT_IMAGE_2_SESSION_MAX="0", GPT_IMAGE_2_SESSION_TTL_MS="0")
+    settings = read(GPT_IMAGE_2_SESSION_MAX="0", GPT_IMAGE_2_SESSION_TTL_MS="0", GPT_IMAGE_2_WAIT_SECONDS="0")
 
     assert settings.session_max is None
     assert settings.session_ttl is None
+    assert settings.wait_s is None
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes this machine one with this process id and these files."""
+    exists = Path.exists
+
+    def become(pid: int, *files: str) -> None:
+        marks = {"/.dockerenv", "/run/.containerenv"}
+        monkeypatch.setattr(os, "getpid", lambda: pid)
+        monkeypatch.setattr(
+            Path,
+            "exists",
+            lambda path, **options: str(path) in files if str(path) in marks else exists(path, **options),
+        )
+
+    return become
+
+
+@pytest.mark.parametrize(
+    ("pid", "files", "worker"),
+    [
+        (4321, (), "process"),
+        (1, (), "inline"),
+        (4321, ("/.dockerenv",), "inline"),
+        (4321, ("/run/.containerenv",), "inline"),
+        (1, ("/.dockerenv", "/run/.containerenv"), "inline"),
+    ],
+    ids=["a machine", "first process", "docker", "podman", "all"],
+)
+def test_in_a_container_calls_are_carried_out_in_the_server(
+    machine: Callable[..., None], pid: int, files: tuple[str, ...], worker: str
+) -> None:
+    machine(pid, *files)
+
+    assert read().worker == worker
+    assert read(GPT_IMAGE_2_WORKER="process").worker == "process"
+    assert read(GPT_IMAGE_2_WORKER="inline").worker == "inline"
+
+
+@pytest.mark.parametrize("pid", [1, 4321])
+def test_a_worker_of_no_kind_stops_the_start(machine: Callable[..., None], pid: int) -> None:
+    machine(pid)
+
+    message = refusal(GPT_IMAGE_2_WORKER="thread")
+
+    assert message.startswith("GPT_IMAGE_2_WORKER must be ")
+    assert "process" in message
+    assert "inline" in message
 
 
 def test_a_very_long_idle_time_still_fits_the_calendar() -> None:

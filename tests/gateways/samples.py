@@ -11,8 +11,9 @@ from typing import Any, Literal
 import httpx2
 
 from gpt_image_2_mcp.capabilities import Size
-from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage
+from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, Route
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.stores.spool import FileSpool
 from tests.support.upstreams import streamed
 
 PROMPT = 'A "quoted" fox \u2014 \u72d0 \U0001f98a\nsecond line\t\\n </script> %41 & a=b'
@@ -24,14 +25,17 @@ USAGE = {
 }
 
 
-@dataclass(frozen=True)
-class FolderSpool:
-    """Bodies side by side in one folder."""
+OPERATION = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
-    folder: Path
 
-    def body(self, leg: int) -> Path:
-        return self.folder / f"{leg}.resp"
+def spool(*folders: Path) -> FileSpool:
+    """The spool of the one operation there is, as it stands on disk."""
+    return FileSpool(OPERATION, folders)
+
+
+def answer_in(folder: Path, route: Route = "images", leg: int = 0) -> Path:
+    """Where an answer stands when it is whole."""
+    return folder / f"{OPERATION}.{route}.{leg}.resp"
 
 
 def job(

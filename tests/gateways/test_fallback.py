@@ -30,7 +30,7 @@ from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, Receipt, Route
 from gpt_image_2_mcp.ports import Gateway, Spool
 from gpt_image_2_mcp.sandbox import Faults
-from tests.gateways.samples import PROMPT, FolderSpool, input_image, job
+from tests.gateways.samples import PROMPT, input_image, job, spool
 from tests.support.pictures import picture
 from tests.support.upstreams import CANARY, canned, sandboxed, upstream
 
@@ -48,18 +48,22 @@ class FakeGateway:
     error: Exception | None = None
     sent: list[ImageJob] = field(default_factory=list)
     read_back: list[Receipt] = field(default_factory=list)
+    tidied: list[Spool] = field(default_factory=list)
 
     async def send(self, job: ImageJob, spool: Spool) -> Receipt:
         self.sent.append(job)
         if self.error:
             raise self.error
-        return Receipt(self.route, (spool.body(0),))
+        return Receipt(self.route, spool.bodies(self.route, 0)[:1])
 
     def read(self, receipt: Receipt) -> Answer:
         self.read_back.append(receipt)
         return Answer(
             (), AppliedOptions(size=None, quality=None, background=None, output_format=None), None, self.route
         )
+
+    async def tidy(self, spool: Spool) -> None:
+        self.tidied.append(spool)
 
 
 @dataclass
@@ -77,7 +81,7 @@ class Bench:
         )
 
     async def send(self, work: ImageJob) -> Route:
-        return (await self.gateway.send(work, FolderSpool(Path("/nowhere")))).route
+        return (await self.gateway.send(work, spool(Path("/nowhere")))).route
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -95,6 +99,12 @@ def test_the_fallback_and_its_routes_are_gateways() -> None:
         ResponsesGateway(upstream(canned()), "gpt-5.5"),
     ]
     assert len(routes) == 3
+
+
+async def test_what_the_way_round_left_at_the_api_is_tidied_by_it(tmp_path: Path) -> None:
+    b = bench()
+    await b.gateway.tidy(spool(tmp_path))
+    assert (b.images.tidied, b.responses.tidied) == ([], [spool(tmp_path)])
 
 
 @pytest.mark.parametrize("action", ["generate", "edit"])
@@ -237,7 +247,7 @@ async def test_the_sandboxs_launch_era_refusal_is_worked_round(tmp_path: Path) -
     work = job("edit", images=(input_image(data=picture()),), quality="low", size="1024x640")
     for n in range(2):
         (tmp_path / str(n)).mkdir()
-        answer = gateway.read(await gateway.send(work, FolderSpool(tmp_path / str(n))))
+        answer = gateway.read(await gateway.send(work, spool(tmp_path / str(n))))
         assert len(answer.pictures) == 1
     assert recorder.posts.count("/v1/images/edits") == 1
     assert recorder.posts.count("/v1/responses") == 2
@@ -262,7 +272,7 @@ async def test_a_look_alike_of_the_refusal_costs_one_post_and_no_more(
     client = upstream(recorder)
     gateway = FallbackGateway(ImagesGateway(client), ResponsesGateway(client, "gpt-5.5"))
     with pytest.raises(ImageServerError) as raised:
-        gateway.read(await gateway.send(job("edit", prompt=LAUNCH_ERA), FolderSpool(tmp_path)))
+        gateway.read(await gateway.send(job("edit", prompt=LAUNCH_ERA), spool(tmp_path)))
     assert not isinstance(raised.value, EditsRejectModel)
     assert recorder.posts == ["/v1/images/edits"]
     assert json.dumps(LAUNCH_ERA).encode()[1:-1] in recorder.requests[0].content

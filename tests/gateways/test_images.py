@@ -20,7 +20,17 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways.images import ImagesGateway, read_applied, read_usage
 from gpt_image_2_mcp.models import Answer, AppliedOptions, CachedTokens, OutputTokens, Receipt, Usage
 from gpt_image_2_mcp.pricing import cost
-from tests.gateways.samples import USAGE, FolderSpool, images_answer, input_image, job, text_of, written
+from tests.gateways.samples import (
+    OPERATION,
+    USAGE,
+    answer_in,
+    images_answer,
+    input_image,
+    job,
+    spool,
+    text_of,
+    written,
+)
 from tests.support.pictures import mask, opened, picture
 from tests.support.upstreams import canned, sandboxed, upstream
 
@@ -35,18 +45,33 @@ def read(folder: Path, body: Any) -> Answer:
 @pytest.mark.anyio
 async def test_a_generation_is_one_post_and_one_whole_body(tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
-    receipt = await ImagesGateway(upstream(recorder)).send(job(), FolderSpool(tmp_path))
+    receipt = await ImagesGateway(upstream(recorder)).send(job(), spool(tmp_path))
     assert recorder.posts == ["/v1/images/generations"]
-    assert receipt == Receipt("images", (tmp_path / "0.resp",))
+    assert receipt == Receipt("images", (answer_in(tmp_path),))
     assert json.loads(receipt.bodies[0].read_bytes()) == images_answer("QUJD")
 
 
 @pytest.mark.anyio
 async def test_an_edit_is_one_post_to_the_edits(tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
-    receipt = await ImagesGateway(upstream(recorder)).send(job("edit", n=3), FolderSpool(tmp_path))
+    receipt = await ImagesGateway(upstream(recorder)).send(job("edit", n=3), spool(tmp_path))
     assert recorder.posts == ["/v1/images/edits"]
     assert receipt.route == "images"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("action", ["generate", "edit"])
+async def test_a_call_carries_the_id_of_its_operation(action: Any, tmp_path: Path) -> None:
+    recorder = canned(body=images_answer("QUJD"))
+    await ImagesGateway(upstream(recorder)).send(job(action), spool(tmp_path))
+    assert [r.headers["idempotency-key"] for r in recorder.requests] == [OPERATION]
+
+
+@pytest.mark.anyio
+async def test_nothing_is_left_at_the_api_to_tidy(tmp_path: Path) -> None:
+    recorder = canned()
+    await ImagesGateway(upstream(recorder)).tidy(spool(tmp_path))
+    assert recorder.requests == []
 
 
 @pytest.mark.anyio
@@ -54,7 +79,7 @@ async def test_a_refusal_of_send_is_raised_by_send(tmp_path: Path) -> None:
     message = "Invalid value: 'gpt-image-2'. Value must be 'dall-e-2'."
     recorder = canned(400, {"error": {"message": message, "param": "model", "code": "invalid_value"}})
     with pytest.raises(EditsRejectModel):
-        await ImagesGateway(upstream(recorder)).send(job("edit"), FolderSpool(tmp_path))
+        await ImagesGateway(upstream(recorder)).send(job("edit"), spool(tmp_path))
     assert len(recorder.requests) == 1
     assert not list(tmp_path.glob("*.resp"))
 
@@ -63,7 +88,7 @@ async def test_a_refusal_of_send_is_raised_by_send(tmp_path: Path) -> None:
 async def test_the_sandbox_generates_pictures_that_are_read_back(tmp_path: Path) -> None:
     gateway = ImagesGateway(upstream(sandboxed()))
     work = job(n=2, size="1024x640", quality="low", output_format="jpeg")
-    answer = gateway.read(await gateway.send(work, FolderSpool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
     assert [opened(decoded(text_of(each))).size for each in answer.pictures] == [(1024, 640)] * 2
     assert answer.applied.size == "1024x640"
     assert answer.applied.quality == "low"
@@ -83,7 +108,7 @@ async def test_the_sandbox_edits_pictures_under_a_mask(tmp_path: Path) -> None:
         quality="low",
         size="1024x640",
     )
-    answer = gateway.read(await gateway.send(work, FolderSpool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
     assert opened(decoded(text_of(answer.pictures[0]))).size == (1024, 640)
     assert answer.usage is not None
     assert answer.usage.input_tokens_details is not None

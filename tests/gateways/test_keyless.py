@@ -6,20 +6,43 @@ from pathlib import Path
 
 import pytest
 
-from gpt_image_2_mcp.errors import MissingKey
+from gpt_image_2_mcp.errors import InvalidAnswer, MissingKey
+from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.keyless import KeylessGateway
 from gpt_image_2_mcp.models import Receipt
 from gpt_image_2_mcp.ports import Gateway
-from tests.gateways.samples import FolderSpool, job
+from tests.gateways.samples import answer_in, images_answer, job, spool, text_of, written
+from tests.support.upstreams import Recorder, canned, upstream
+
+
+def keyless(recorder: Recorder) -> Gateway:
+    return KeylessGateway(ImagesGateway(upstream(recorder)))
 
 
 @pytest.mark.anyio
 async def test_without_a_key_nothing_is_sent_and_the_hint_says_where_it_goes(tmp_path: Path) -> None:
-    gateway: Gateway = KeylessGateway()
+    recorder = canned(body=images_answer("QUJD"))
     with pytest.raises(MissingKey, match="OPENAI_API_KEY"):
-        await gateway.send(job(), FolderSpool(tmp_path))
+        await keyless(recorder).send(job(), spool(tmp_path))
+    assert recorder.requests == []
 
 
-def test_without_a_key_nothing_is_read() -> None:
-    with pytest.raises(MissingKey, match="No OpenAI API key"):
-        KeylessGateway().read(Receipt("images", ()))
+@pytest.mark.anyio
+async def test_without_a_key_uploads_are_left_to_expire_and_stay_noted(tmp_path: Path) -> None:
+    recorder = canned()
+    noted = spool(tmp_path)
+    noted.note_upload("file-1")
+    await keyless(recorder).tidy(noted)
+    assert noted.uploads() == ("file-1",)
+    assert recorder.requests == []
+
+
+def test_without_a_key_an_answer_that_came_while_there_was_one_is_read(tmp_path: Path) -> None:
+    receipt = Receipt("images", (written(answer_in(tmp_path), images_answer("QUJD")),))
+    (picture,) = keyless(canned()).read(receipt).pictures
+    assert text_of(picture) == "QUJD"
+
+
+def test_without_a_key_an_answer_without_a_picture_is_what_it_always_is(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAnswer):
+        keyless(canned()).read(Receipt("images", (written(answer_in(tmp_path), {}),)))

@@ -669,19 +669,19 @@ def waited(message: str = "", **headers: str) -> float | None:
         ({}, "Please try again in 1m30s.", 90),
         ({}, "Please try again in 6m0s.", 360),
         ({}, "Please try again in 8h24m0s.", 30_240),
-        ({}, "Please try again in 99h0m0s.", None),
+        ({}, "Please try again in 99h0m0s.", 86_400),
         ({"retry_after": "3"}, "Please try again in 12s.", 3),
         ({"retry_after": "-5"}, "Please try again in 12s.", 12),
         ({"retry_after": "inf"}, "Please try again in 12s.", 12),
         ({"retry_after": "nan"}, "Please try again in 12s.", 12),
-        ({"retry_after": "1000000000"}, "Please try again in 12s.", 12),
+        ({"retry_after": "1000000000"}, "Please try again in 12s.", 86_400),
         ({"retry_after": "-5"}, "", None),
         ({"retry_after": "inf"}, "", None),
-        ({"retry_after": "1e9"}, "", None),
+        ({"retry_after": "1e9"}, "", 86_400),
         ({"retry_after": "soon"}, "", None),
         ({"retry_after": ""}, "", None),
-        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "", None),
-        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "Please try again in 12s.", 12),
+        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "", 86_400),
+        ({"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "Please try again in 12s.", 86_400),
         ({"retry_after": "Fri, 31 Dec 9999 23:59:59 -9999"}, "", None),
         ({"retry_after": "Mon, 01 Jan 2024 00:00:00 +99999999999999"}, "", None),
         ({"retry_after": "Mon, 01 Jan 99999 00:00:00 GMT"}, "", None),
@@ -730,6 +730,58 @@ def test_no_header_or_message_makes_the_wait_absurd(header: str, milliseconds: s
     headers = {"retry-after": header, "retry-after-ms": milliseconds}
     wait = retry_after(headers, message)
     assert wait is None or (math.isfinite(wait) and 0 <= wait <= 86_400)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("true", True),
+        ("True", True),
+        ("false", False),
+        ("FALSE", False),
+        ("", None),
+        ("1", None),
+        ("yes", None),
+        ("true, false", None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("status", [307, 400, 401, 404, 408, 409, 429, 500, 503])
+def test_the_apis_word_on_trying_again_is_kept_with_any_error(
+    status: int, said: str | None, meant: bool | None
+) -> None:
+    headers = {} if said is None else {"X-Should-Retry": said}
+    assert rejected(status, {"error": {"message": "No."}}, headers).should_retry is meant
+
+
+@pytest.mark.parametrize("status", [400, 408, 409, 429, 500, 503, 529])
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "1000000000"}, 86_400),
+        ({}, None),
+    ],
+)
+def test_the_wait_that_headers_name_is_kept_with_any_error(
+    status: int, headers: dict[str, str], wait: float | None
+) -> None:
+    assert rejected(status, {"error": {"message": "No."}}, headers).retry_after == wait
+
+
+def test_the_wait_in_a_rate_limits_sentence_is_kept_with_it() -> None:
+    body = error_body("Please try again in 12s.", None, "rate_limit_exceeded")
+    assert rejected(429, body).retry_after == 12
+
+
+@pytest.mark.parametrize("row", [400, 429, 500])
+def test_an_error_in_an_answer_says_nothing_of_trying_again(row: int) -> None:
+    error = error_in_answer({"error": {"message": "No.", "type": "server_error"}})
+    assert (error.should_retry, error.retry_after) == (None, None)
 
 
 def test_a_parsed_body_keeps_what_other_code_branches_on() -> None:

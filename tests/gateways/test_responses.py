@@ -37,15 +37,17 @@ from gpt_image_2_mcp.models import (
     Usage,
 )
 from tests.gateways.samples import (
+    OPERATION,
     PROMPT,
     USAGE,
     FakeResponsesApi,
-    FolderSpool,
     Streamed,
+    answer_in,
     input_image,
     job,
     ok,
     responses_answer,
+    spool,
     text_of,
     written,
 )
@@ -59,8 +61,10 @@ HOST = "gpt-5.5-mini"
 MASK = input_image("mask.png", b"mask")
 
 
-def refusal(status: int, message: str = "No.", code: str | None = None) -> httpx2.Response:
-    return streamed(status, json.dumps({"error": {"message": message, "code": code}}).encode())
+def refusal(
+    status: int, message: str = "No.", code: str | None = None, headers: dict[str, str] | None = None
+) -> httpx2.Response:
+    return streamed(status, json.dumps({"error": {"message": message, "code": code}}).encode(), headers)
 
 
 def gateway_to(transport: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts()) -> ResponsesGateway:
@@ -68,12 +72,12 @@ def gateway_to(transport: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeou
 
 
 async def sent(api: FakeResponsesApi, folder: Path, work: ImageJob | None = None) -> Receipt:
-    return await gateway_to(scripted(api)).send(work or job("edit"), FolderSpool(folder))
+    return await gateway_to(scripted(api)).send(work or job("edit"), spool(folder))
 
 
 async def sent_bodies(folder: Path, work: ImageJob) -> list[dict[str, Any]]:
     recorder = scripted(FakeResponsesApi())
-    await gateway_to(recorder).send(work, FolderSpool(folder))
+    await gateway_to(recorder).send(work, spool(folder))
     return [json.loads(r.content) for r in recorder.requests if r.url.path.endswith("/responses")]
 
 
@@ -120,19 +124,29 @@ async def test_count_and_user_are_no_options_of_the_tool(tmp_path: Path) -> None
 async def test_a_user_id_that_this_route_refuses_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     recorder = scripted(FakeResponsesApi())
     with pytest.raises(InvalidRequest, match="64"):
-        await gateway_to(recorder).send(job("edit", user="u" * 65), FolderSpool(tmp_path))
+        await gateway_to(recorder).send(job("edit", user="u" * 65), spool(tmp_path))
     assert not recorder.requests
-    await gateway_to(recorder).send(job("edit", user="u" * 64), FolderSpool(tmp_path))
+    await gateway_to(recorder).send(job("edit", user="u" * 64), spool(tmp_path))
 
 
 async def test_three_pictures_are_three_posts_and_three_bodies(tmp_path: Path) -> None:
     api = FakeResponsesApi([ok(responses_answer(text)) for text in ("AAAA", "BBBB", "CCCC")])
     receipt = await sent(api, tmp_path, job("edit", n=3))
     assert api.log.count("POST responses") == 3
-    assert receipt.bodies == tuple(tmp_path / f"{leg}.resp" for leg in range(3))
+    assert receipt.bodies == tuple(answer_in(tmp_path, "responses", leg) for leg in range(3))
     answer = gateway_to(canned()).read(receipt)
     assert sorted(text_of(each) for each in answer.pictures) == ["AAAA", "BBBB", "CCCC"]
     assert answer.note is None
+
+
+async def test_each_leg_carries_the_id_of_its_operation_and_its_number(tmp_path: Path) -> None:
+    recorder = scripted(FakeResponsesApi())
+    await gateway_to(recorder).send(job("edit", n=3), spool(tmp_path))
+    keys = {r.headers.get("idempotency-key") for r in recorder.requests if r.url.path.endswith("/responses")}
+    assert keys == {f"{OPERATION}-0", f"{OPERATION}-1", f"{OPERATION}-2"}
+    others = [r for r in recorder.requests if not r.url.path.endswith("/responses")]
+    assert len(others) == 2
+    assert not any("idempotency-key" in r.headers for r in others)
 
 
 # Inputs up, inputs away
@@ -150,8 +164,51 @@ async def test_the_uploaded_bytes_are_the_pictures(tmp_path: Path) -> None:
     await sent(
         api, tmp_path, job("edit", images=(input_image(data=b"first"),), mask=input_image(data=b"second"))
     )
-    assert [data in body for data, body in zip((b"first", b"second"), api.uploaded.values(), strict=True)]
+    pairs = zip((b"first", b"second"), api.uploaded.values(), strict=True)
+    assert all(data in body for data, body in pairs)
     assert all(b'name="purpose"\r\n\r\nvision' in body for body in api.uploaded.values())
+
+
+async def test_an_upload_is_noted_before_the_next_request_goes_out(tmp_path: Path) -> None:
+    api = FakeResponsesApi()
+    noted: list[tuple[str, ...]] = []
+
+    def handler(request: httpx2.Request) -> httpx2.Response:
+        noted.append(spool(tmp_path).uploads())
+        return api(request)
+
+    await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
+    both = ("file-1", "file-2")
+    assert noted == [(), ("file-1",), both, both, both]
+    assert spool(tmp_path).uploads() == ()
+
+
+async def test_an_upload_that_cannot_be_noted_is_not_used_and_nothing_is_paid(tmp_path: Path) -> None:
+    api = FakeResponsesApi()
+    with pytest.raises(StorageError, match="cannot be written"):
+        await sent(api, tmp_path / "gone")
+    assert api.log == ["POST files"]
+
+
+async def test_what_a_killed_process_left_is_deleted_by_the_next_one(tmp_path: Path) -> None:
+    before = spool(tmp_path)
+    before.note_upload("file-1")
+    before.note_upload("file-2")
+    recorder = canned(body={"deleted": True})
+    await gateway_to(recorder).tidy(spool(tmp_path))
+    assert [(r.method, r.url.path) for r in recorder.requests] == [
+        ("DELETE", "/v1/files/file-1"),
+        ("DELETE", "/v1/files/file-2"),
+    ]
+    await gateway_to(recorder).tidy(spool(tmp_path))
+    assert len(recorder.requests) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+
+
+async def test_what_was_never_uploaded_costs_no_request(tmp_path: Path) -> None:
+    recorder = canned()
+    await gateway_to(recorder).tidy(spool(tmp_path))
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize(
@@ -200,7 +257,7 @@ class Waiting(httpx2.AsyncBaseTransport):
 async def test_inputs_are_deleted_when_the_call_is_cancelled(tmp_path: Path) -> None:
     api = FakeResponsesApi()
     transport = Waiting(api)
-    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), FolderSpool(tmp_path)))
+    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path)))
     await transport.asked.wait()
     assert not api.deleted
     transport.may_delete.set()
@@ -213,7 +270,7 @@ async def test_inputs_are_deleted_when_the_call_is_cancelled(tmp_path: Path) -> 
 async def test_inputs_are_deleted_though_the_call_is_cancelled_twice(tmp_path: Path) -> None:
     api = FakeResponsesApi()
     transport = Waiting(api)
-    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), FolderSpool(tmp_path)))
+    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path)))
     await transport.asked.wait()
     call.cancel()
     await transport.deleting.wait()
@@ -236,7 +293,7 @@ async def test_what_is_up_is_deleted_when_a_later_upload_fails_and_nothing_is_pa
         return api(request)
 
     with pytest.raises(Rejected, match=r"Invalid file\."):
-        await gateway_to(scripted(handler)).send(job("edit", mask=MASK), FolderSpool(tmp_path))
+        await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
     assert api.log == ["POST files", "DELETE files"]
 
 
@@ -254,7 +311,7 @@ async def test_an_upload_that_fails_is_not_taken_for_a_paid_call_that_did(
 
     recorder = scripted(handler)
     with pytest.raises(UpstreamError) as raised:
-        await gateway_to(recorder).send(job("edit"), FolderSpool(tmp_path))
+        await gateway_to(recorder).send(job("edit"), spool(tmp_path))
     assert not isinstance(raised.value, OutcomeUnknown)
     assert "nothing was billed" in raised.value.hint
     assert recorder.posts == ["/v1/files"]
@@ -267,7 +324,7 @@ async def test_an_upload_that_fails_is_not_taken_for_a_paid_call_that_did(
 async def test_an_upload_without_a_usable_id_stops_the_call(document: Any, tmp_path: Path) -> None:
     recorder = canned(body=document)
     with pytest.raises(UpstreamError, match="no file id") as raised:
-        await gateway_to(recorder).send(job("edit"), FolderSpool(tmp_path))
+        await gateway_to(recorder).send(job("edit"), spool(tmp_path))
     assert "nothing was billed" in raised.value.hint
     assert recorder.posts == ["/v1/files"]
 
@@ -288,7 +345,7 @@ async def test_a_deletion_that_fails_costs_no_picture(
         assert isinstance(failure, httpx2.Response)
         return failure
 
-    receipt = await gateway_to(scripted(handler)).send(job("edit", mask=MASK), FolderSpool(tmp_path))
+    receipt = await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
     assert gateway_to(canned()).read(receipt).pictures
     assert api.deleted == ["file-2"]
     assert "left to expire" in caplog.text
@@ -310,7 +367,7 @@ async def test_a_deletion_that_stalls_does_not_hold_up_the_picture(
 
     images = (input_image(),) * 16
     async with asyncio.timeout(1):
-        receipt = await gateway_to(StuckDeletions()).send(job("edit", images=images), FolderSpool(tmp_path))
+        receipt = await gateway_to(StuckDeletions()).send(job("edit", images=images), spool(tmp_path))
     assert receipt.bodies[0].exists()
     assert "left to expire" in caplog.text
 
@@ -327,7 +384,7 @@ async def test_one_failure_of_three_keeps_two_pictures_and_says_so(tmp_path: Pat
     assert receipt.note.startswith("1 of 3 pictures failed: OpenAI's rate limit was reached: Slow down.")
     answer = gateway_to(canned()).read(receipt)
     assert sorted(text_of(each) for each in answer.pictures) == ["AAAA", "CCCC"]
-    assert answer.note == receipt.note
+    assert answer.note is None
     assert api.log.count("POST responses") == 3
 
 
@@ -353,6 +410,25 @@ async def test_legs_that_all_fail_say_first_that_one_may_have_been_billed(order:
         await sent(FakeResponsesApi(failures[::order]), tmp_path, job("edit", n=3))
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["advised first", "advised last"])
+async def test_the_apis_word_that_one_leg_may_be_sent_again_does_not_speak_for_another(
+    order: int, tmp_path: Path
+) -> None:
+    advised = refusal(503, headers={"x-should-retry": "true"})
+    failures: Script = [advised, httpx2.ReadError("reset")]
+    with pytest.raises(OutcomeUnknown) as raised:
+        await sent(FakeResponsesApi(failures[::order]), tmp_path, job("edit", n=2))
+    assert raised.value.should_retry is None
+    assert "connection broke" in raised.value.message
+
+
+async def test_legs_that_may_all_be_sent_again_say_so(tmp_path: Path) -> None:
+    failures: Script = [refusal(503, headers={"x-should-retry": "true"}) for _ in range(2)]
+    with pytest.raises(UpstreamFailure) as raised:
+        await sent(FakeResponsesApi(failures), tmp_path, job("edit", n=2))
+    assert raised.value.should_retry is True
+
+
 async def test_a_bug_is_not_hidden_behind_a_leg_that_arrived(tmp_path: Path) -> None:
     answers: Script = [ok(responses_answer()), refusal(400), RuntimeError("a bug")]
     with pytest.raises(RuntimeError, match="a bug"):
@@ -360,8 +436,12 @@ async def test_a_bug_is_not_hidden_behind_a_leg_that_arrived(tmp_path: Path) -> 
 
 
 async def test_a_full_disk_is_told_when_no_leg_was_written(tmp_path: Path) -> None:
-    with pytest.raises(StorageError):
-        await sent(FakeResponsesApi(), tmp_path / "gone", job("edit", n=2))
+    api = FakeResponsesApi()
+    blocked = tmp_path / "blocked"
+    blocked.write_bytes(b"a file")
+    with pytest.raises(StorageError, match="could not be written"):
+        await sent(api, blocked, job(n=2))
+    assert api.log == ["POST responses"] * 2
 
 
 async def test_a_body_cut_off_in_one_leg_keeps_the_others(tmp_path: Path) -> None:
@@ -467,11 +547,12 @@ def test_a_leg_without_a_picture_is_noted_beside_one_with_it(tmp_path: Path) -> 
     assert answer.note.startswith("2 more failed: OpenAI's moderation blocked the request")
 
 
-def test_notes_of_sending_and_of_reading_are_both_told(tmp_path: Path) -> None:
+def test_all_notes_of_reading_are_told_beside_that_of_sending_which_the_receipt_keeps(tmp_path: Path) -> None:
     answer = read(tmp_path, responses_answer(usage=None), b"", note="1 of 3 pictures failed: X.")
     assert answer.note is not None
-    assert answer.note.startswith("1 of 3 pictures failed: X. 1 more failed: OpenAI's answer was empty.")
+    assert answer.note.startswith("1 more failed: OpenAI's answer was empty.")
     assert answer.note.endswith(UNDERCOUNTED)
+    assert "1 of 3" not in answer.note
 
 
 def test_no_leg_with_a_picture_is_an_error(tmp_path: Path) -> None:
@@ -557,7 +638,7 @@ async def test_the_sandbox_takes_the_whole_route(tmp_path: Path) -> None:
         size="1024x640",
     )
     gateway = gateway_to(recorder)
-    answer = gateway.read(await gateway.send(work, FolderSpool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
     assert len(answer.pictures) == 2
     assert answer.applied.size == "1024x640"
     assert answer.usage is not None

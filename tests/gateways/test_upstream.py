@@ -6,13 +6,14 @@ import asyncio
 import errno
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import (
     AccessDenied,
@@ -21,14 +22,17 @@ from gpt_image_2_mcp.errors import (
     Rejected,
     StorageError,
     Unreachable,
+    Unsendable,
     UpstreamError,
     UpstreamFailure,
     UpstreamTimeout,
 )
 from gpt_image_2_mcp.gateways import _upstream
+from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.models import Secret
-from tests.gateways.samples import PROMPT, Streamed, breaking
+from tests.gateways.disks import disks
+from tests.gateways.samples import OPERATION, PROMPT, Streamed, breaking
 from tests.support.upstreams import CANARY, Recorder, canned, scripted, streamed, upstream
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +52,7 @@ async def stall() -> None:
 async def spooled(recorder: Recorder, target: Path, timeouts: Timeouts = Timeouts()) -> bytes:
     client = upstream(recorder, timeouts)
     try:
-        await client.spool(PAID, target, json=BODY)
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
     finally:
         await client.close()
     return target.read_bytes()
@@ -121,14 +125,14 @@ async def test_the_body_is_flushed_before_it_gets_its_final_name(
 
 
 async def test_what_an_earlier_attempt_left_behind_does_not_end_up_in_the_body(target: Path) -> None:
-    target.with_name("0.resp.part").write_bytes(b"x" * 1000)
+    target.with_name("0.part").write_bytes(b"x" * 1000)
     assert await spooled(canned(raw=b"{}"), target) == b"{}"
 
 
 async def test_what_arrived_of_a_broken_body_is_kept_beside_the_final_name(target: Path) -> None:
     half = b'{"data":[{"b64_json":"' + b"A" * (1 << 20)
     await failed(answering(Streamed(half, then=breaking(httpx2.ReadError("reset")))), target)
-    assert target.with_name("0.resp.part").read_bytes() == half
+    assert target.with_name("0.part").read_bytes() == half
 
 
 async def test_several_calls_share_one_client_and_its_address(target: Path) -> None:
@@ -141,7 +145,8 @@ async def test_several_calls_share_one_client_and_its_address(target: Path) -> N
 
     client = Upstream(Account("https://api.openai.com/v1", Secret(CANARY)), transport)
     assert not opened
-    await asyncio.gather(*(client.spool(PAID, target.with_name(f"{n}.resp"), json=BODY) for n in range(20)))
+    targets = [[target.with_name(f"{n}.resp")] for n in range(20)]
+    await asyncio.gather(*(client.spool(PAID, each, idempotency_key="k", json=BODY) for each in targets))
     await client.close()
     assert len(opened) == 1
     assert recorder.posts == ["/v1/images/generations"] * 20
@@ -149,6 +154,15 @@ async def test_several_calls_share_one_client_and_its_address(target: Path) -> N
 
 async def test_a_client_that_never_called_can_be_closed() -> None:
     await upstream(canned()).close()
+
+
+async def test_the_name_of_the_operation_goes_with_a_paid_call_and_with_no_other(target: Path) -> None:
+    recorder = canned(body={})
+    client = upstream(recorder)
+    await client.spool(PAID, [target], idempotency_key="op-7", json=BODY)
+    await client.call("POST", "files", data={"purpose": "vision"})
+    await client.call("DELETE", "files/file-1")
+    assert [r.headers.get("idempotency-key") for r in recorder.requests] == ["op-7", None, None]
 
 
 async def test_the_network_limits_are_ours(target: Path) -> None:
@@ -257,39 +271,69 @@ async def test_an_endless_error_body_is_read_only_so_far(target: Path) -> None:
     assert len(given) == 7
 
 
-async def test_a_missing_spool_folder_is_a_storage_error_that_warns_of_the_bill(tmp_path: Path) -> None:
-    error = await failed(canned(body={}), tmp_path / "gone" / "0.resp")
+async def test_a_spool_folder_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
+    assert await spooled(canned(body={}), tmp_path / "gone" / "0.resp") == b"{}"
+
+
+async def test_a_folder_that_cannot_be_made_is_a_storage_error_that_warns_of_the_bill(tmp_path: Path) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_bytes(b"")
+    error = await failed(canned(body={}), blocked / "spool" / "0.resp")
     assert type(error) is StorageError
     assert "may have been billed" in error.hint
-    assert str(tmp_path / "gone") in error.message
+    assert str(blocked) in error.message
 
 
-class SmallDisk(BytesIO):
-    """A file that takes three bytes a time and breaks after `room` bytes."""
-
-    name = "/state/spool/0.resp.part"
-
-    def __init__(self, room: int) -> None:
-        super().__init__()
-        self._room = room
-
-    def write(self, data: Any) -> int:
-        taken = bytes(data[:3])
-        if self.tell() + len(taken) > self._room:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().write(taken)
+async def test_a_full_disk_sends_the_answer_to_the_next_folder_and_the_call_out_once(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    disks(monkeypatch, {target.parent: 9})
+    recorder = answering(Streamed(*(b"%03d," % n for n in range(100))))
+    client = upstream(recorder)
+    second = tmp_path / "second" / "0.resp"
+    assert await client.spool(PAID, [target, second], idempotency_key=OPERATION, json=BODY) == second
+    assert second.read_bytes() == b"".join(b"%03d," % n for n in range(100))
+    assert list(target.parent.iterdir()) == []
+    assert len(recorder.posts) == 1
 
 
-def test_short_writes_are_carried_on() -> None:
-    disk = SmallDisk(room=100)
-    _upstream._write(disk, b"0123456789")
-    assert disk.getvalue() == b"0123456789"
+async def test_what_a_full_disk_had_taken_is_kept_when_no_folder_takes_the_rest(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    disks(monkeypatch, {target.parent: 9})
+    error = await failed(answering(Streamed(*[b"abcd"] * 20)), target)
+    assert type(error) is StorageError
+    assert "No space left on device" in error.message
+    assert target.with_name("0.part").read_bytes() == b"abcdabcda"
 
 
-def test_a_full_disk_is_a_storage_error() -> None:
-    with pytest.raises(StorageError, match="No space left on device") as raised:
-        _upstream._write(SmallDisk(room=4), b"0123456789")
-    assert "/state/spool" in raised.value.message
+@pytest.mark.parametrize("work", ["write", "finish"])
+async def test_a_call_cancelled_while_the_disk_works_lets_it_end_and_writes_nothing_twice(
+    work: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+    real: Callable[..., Any] = getattr(Sink, work)
+
+    def slow(self: Sink, *data: bytes) -> Any:
+        begun.set()
+        assert may_go_on.wait(10)
+        return real(self, *data)
+
+    monkeypatch.setattr(Sink, work, slow)
+    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    client = upstream(answering(Streamed(b"abcd", b"efgh")))
+    call = asyncio.ensure_future(client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY))
+    assert await run_sync(begun.wait, 10)
+    call.cancel()
+    await asyncio.wait({call}, timeout=0.01)
+    assert not call.done()
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    (path,) = target.parent.iterdir()
+    assert path.read_bytes() == (b"abcd" if work == "write" else b"abcdefgh")
 
 
 async def test_a_flush_that_fails_gives_no_final_name(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,9 +353,9 @@ EXPECTED: dict[str, type[UpstreamError]] = {
     "ConnectTimeout": Unreachable,
     "PoolTimeout": Unreachable,
     "ProxyError": Unreachable,
-    "UnsupportedProtocol": Unreachable,
-    "LocalProtocolError": Unreachable,
-    "InvalidURL": Unreachable,
+    "UnsupportedProtocol": Unsendable,
+    "LocalProtocolError": Unsendable,
+    "InvalidURL": Unsendable,
     "ReadTimeout": UpstreamTimeout,
     "WriteTimeout": UpstreamTimeout,
     "TimeoutException": UpstreamTimeout,
@@ -410,13 +454,13 @@ async def test_what_may_have_been_billed_says_so_and_does_not_invite_another_cal
 async def test_an_address_that_is_none_is_an_error_of_ours(address: str, target: Path) -> None:
     client = Upstream(Account(address, Secret(CANARY)), canned)
     with pytest.raises(Unreachable):
-        await client.spool(PAID, target, json=BODY)
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
 
 
 async def test_an_address_without_a_scheme_is_an_error_of_ours(target: Path) -> None:
     client = Upstream(Account("api.openai.com/v1", Secret(CANARY)))
     with pytest.raises(Unreachable):
-        await client.spool(PAID, target, json=BODY)
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
     await client.close()
 
 
@@ -485,7 +529,7 @@ async def in_small(client: Upstream, _target: Path) -> None:
 
 
 async def in_paid(client: Upstream, target: Path) -> None:
-    await client.spool(PAID, target, json=BODY)
+    await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
 
 
 @pytest.mark.parametrize("key", KEYS)

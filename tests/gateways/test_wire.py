@@ -20,11 +20,11 @@ from gpt_image_2_mcp.requests import EditRequest, RenderOptions
 from tests.gateways.samples import (
     PROMPT,
     FakeResponsesApi,
-    FolderSpool,
     images_answer,
     input_image,
     job,
     responses_answer,
+    spool,
 )
 from tests.support.upstreams import CANARY, Recorder, canned, scripted
 
@@ -124,7 +124,7 @@ def our_upstream(
 
 async def by_us(folder: Path, work: ImageJob, **account: Any) -> Sent:
     recorder = canned(body=images_answer("AAAA"))
-    await ImagesGateway(our_upstream(recorder, **account)).send(work, FolderSpool(folder))
+    await ImagesGateway(our_upstream(recorder, **account)).send(work, spool(folder))
     assert len(recorder.requests) == 1
     return Sent.of(recorder.requests[0])
 
@@ -248,7 +248,7 @@ async def test_no_account_header_is_sent_that_is_not_set(tmp_path: Path) -> None
 async def round_by_us(folder: Path, work: ImageJob, **account: Any) -> dict[str, list[Sent]]:
     recorder = scripted(FakeResponsesApi())
     gateway = ResponsesGateway(our_upstream(recorder, **account), "gpt-5.5-mini")
-    await gateway.send(work, FolderSpool(folder))
+    await gateway.send(work, spool(folder))
     sent: dict[str, list[Sent]] = {}
     for request in recorder.requests:
         what = request.url.path.rpartition("/v1/")[2].partition("/")[0]

@@ -16,7 +16,7 @@ from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
-from tests.support.services import Bench
+from tests.support.services import Bench, made
 from tests.support.upstreams import CANARY, canned
 
 pytestmark = pytest.mark.anyio
@@ -25,9 +25,11 @@ SMALL: dict[str, Any] = {"size": "1024x640", "quality": "low"}
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     (tmp_path / "sketch.png").write_bytes(picture())
-    return Bench(tmp_path)
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.close()
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -137,6 +139,7 @@ async def test_a_fault_of_ours_is_told_without_its_text(
                 raise ZeroDivisionError(f"{job.prompt} {CANARY}")
 
             read = gateway.read
+            tidy = gateway.tidy
 
         return Broken()
 
@@ -145,8 +148,21 @@ async def test_a_fault_of_ours_is_told_without_its_text(
     async with connected(bench, era) as client:
         result = await client.call_tool("generate_image", {"prompt": "a secret fox"})
     assert result.is_error
-    assert text_of(result).startswith("generate_image failed inside the server (ZeroDivisionError).")
+    sentence = "The server failed while the picture was being made (ZeroDivisionError)."
+    assert text_of(result).startswith(sentence)
     assert "test_app.py" in caplog.text
+    for private in (CANARY, "secret fox"):
+        assert private not in result.model_dump_json() + caplog.text
+
+
+async def test_a_fault_before_the_call_is_told_without_its_text(
+    bench: Bench, era: Era, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.refuse_folder = ZeroDivisionError(f"a secret fox {CANARY}")  # type: ignore[assignment]
+    async with connected(bench, era) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a secret fox"})
+    assert text_of(result).startswith("generate_image failed inside the server (ZeroDivisionError).")
+    assert "services.py" in caplog.text
     for private in (CANARY, "secret fox"):
         assert private not in result.model_dump_json() + caplog.text
 
@@ -174,12 +190,24 @@ async def test_a_picture_that_was_moved_away_is_still_told(bench: Bench) -> None
     from gpt_image_2_mcp.requests import GenerateRequest
     from gpt_image_2_mcp.server.delivery import deliver
 
-    result = await bench.service().generate(GenerateRequest(prompt="x", **SMALL))
+    result = made(await bench.service().generate(GenerateRequest(prompt="x", **SMALL)))
     path = Path(result.images[0].file_path)
     path.unlink()
     delivered = await deliver(result)
     assert [block.type for block in delivered.content] == ["text"]
     assert str(path) in text_of(delivered)
+
+
+async def test_a_result_never_grows_so_large_that_it_closes_the_connection(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(bench) as client:
+        one = await client.call_tool("generate_image", {"prompt": "x", **SMALL})
+        monkeypatch.setattr("gpt_image_2_mcp.server.delivery.INLINE_LIMIT", len(one.content[0].data) * 2)  # type: ignore[union-attr]
+        many = await client.call_tool("generate_image", {"prompt": "x", "n": 4, **SMALL})
+    assert 1 <= sum(block.type == "image" for block in many.content) < 4
+    assert "of 4 pictures; the others are too large" in text_of(many)
+    assert len(many.structured_content["images"]) == 4
 
 
 def test_paid_tools_are_neither_read_only_nor_idempotent() -> None:

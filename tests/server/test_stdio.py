@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -16,6 +18,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
 from tests.support.upstreams import CANARY
 
@@ -108,6 +111,7 @@ def initialize(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(pipe(process.stdout).readline())
     done = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     pipe(process.stdin).write(json.dumps(done).encode() + b"\n")
+    pipe(process.stdin).flush()
     return answer
 
 
@@ -133,7 +137,7 @@ def test_it_lists_its_tools_without_a_key_and_refuses_calls_with_a_hint(home: Pa
     with started(home, GPT_IMAGE_2_SANDBOX="0") as process:
         initialize(process)
         ask(process, "tools/list", {})
-        assert len(json.loads(pipe(process.stdout).readline())["result"]["tools"]) == 6
+        assert len(json.loads(pipe(process.stdout).readline())["result"]["tools"]) == len(TOOLS)
         ask(process, "tools/call", {"name": "generate_image", "arguments": {"prompt": "a fox"}})
         result = json.loads(pipe(process.stdout).readline())["result"]
     assert result["isError"]
@@ -168,15 +172,36 @@ def test_it_leaves_at_a_signal_though_stdin_is_open(home: Path, number: signal.S
         assert b"Traceback" not in pipe(process.stderr).read()
 
 
-def test_a_picture_under_way_is_saved_though_stdin_closes(home: Path) -> None:
-    with started(home) as process:
+@pytest.mark.parametrize("worker", ["process", "inline"])
+def test_a_picture_under_way_is_saved_though_stdin_closes(home: Path, worker: str) -> None:
+    with started(home, GPT_IMAGE_2_WORKER=worker) as process:
         initialize(process)
         big = {"prompt": "a fox", "size": "2048x2048", "quality": "low"}
         ask(process, "tools/call", {"name": "generate_image", "arguments": big})
+        until(lambda: journalled(home) == ["sent"])
         process.communicate(timeout=60)
     assert process.returncode == 0
+    until(lambda: journalled(home) == ["done"])
     (path,) = (home / ".config" / "gpt-image-2-mcp" / "output").rglob("*.png")
     assert opened(path.read_bytes()).size == (2048, 2048)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Poll another process's doing, for half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def journalled(home: Path) -> list[str]:
+    """The states of the operations in the sandbox's journal."""
+    file = home / ".local" / "state" / "gpt-image-2-mcp" / "sandbox" / "state.sqlite3"
+    if not file.exists():
+        return []
+    with closing(sqlite3.connect(file, timeout=10)) as db:
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'operations'").fetchone()[0]
+        return [row[0] for row in db.execute("SELECT state FROM operations")] if tables else []
 
 
 def test_a_client_that_stops_listening_ends_it_quietly(home: Path) -> None:

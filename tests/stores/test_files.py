@@ -8,11 +8,13 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import stat
 import tempfile
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pybase64
@@ -264,6 +266,39 @@ async def test_a_disk_without_hard_links_keeps_every_promise(
     assert names(placement.folder) == sorted([taken.name, first.path.name])
 
 
+def _no_links(*_paths: Any, **_options: Any) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+async def test_a_death_between_taking_a_name_and_moving_onto_it_leaves_no_empty_picture(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", _no_links)
+    placement.folder.mkdir(parents=True)
+    (placement.folder / placement.filename("png", 0, 1)).write_bytes(b"")
+
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert names(placement.folder) == [placement.filename("png", 0, 1)]
+    assert stored.path.read_bytes() == PNG
+
+
+async def test_a_move_that_fails_gives_the_taken_name_back(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_moves(*_paths: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", _no_links)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", no_moves)
+        with pytest.raises(StorageError, match="Input/output error"):
+            await saved(encoded(tmp_path, PNG), placement)
+        assert names(placement.folder) == []
+
+    assert (await saved(encoded(tmp_path, PNG), placement)).path.read_bytes() == PNG
+
+
 async def test_a_full_disk_is_said_and_leaves_nothing(
     tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +330,64 @@ async def test_a_crash_while_decoding_leaves_nothing(
     assert names(placement.folder) == []
 
 
+async def test_what_a_dead_process_left_of_a_picture_is_found_and_replaced(
+    tmp_path: Path, placement: Placement
+) -> None:
+    for index in range(2):
+        placement.folder.mkdir(parents=True, exist_ok=True)
+        (placement.folder / f".{TOKEN}-{index}.part").write_bytes(b"half" * 9999)
+    stored = [await saved(encoded(tmp_path, PNG), placement, index, 2) for index in range(2)]
+
+    assert [each.path.read_bytes() for each in stored] == [PNG, PNG]
+    assert names(placement.folder) == sorted(each.path.name for each in stored)
+
+
+async def test_each_picture_has_a_temporary_name_of_its_own_that_another_process_knows(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    publish = files._publish
+
+    def watched(draft: Any, *args: Any) -> Path:
+        seen.append(draft.path.name)
+        return publish(draft, *args)
+
+    monkeypatch.setattr(files, "_publish", watched)
+    for _ in range(2):
+        for index in range(2):
+            await saved(encoded(tmp_path, PNG), placement, index, 2)
+
+    assert seen == [f".{TOKEN}-0.part", f".{TOKEN}-1.part"] * 2
+
+
+@pytest.mark.parametrize("disk", ["full", "good"])
+async def test_a_death_between_the_two_names_of_a_picture_never_harms_the_final_one(
+    tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    stored = await saved(encoded(tmp_path, PNG), placement)
+    part = placement.folder / f".{TOKEN}-0.part"
+    os.link(stored.path, part)
+    seen: list[bytes] = []
+
+    def copied(slices: Any, file: Any) -> Any:
+        seen.append(stored.path.read_bytes())
+        if disk == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return copy(slices, file)
+
+    copy = files._copy
+    monkeypatch.setattr(files, "_copy", copied)
+    if disk == "full":
+        with pytest.raises(StorageError):
+            await saved(encoded(tmp_path, PNG), placement)
+    else:
+        assert await saved(encoded(tmp_path, PNG), placement) == stored
+
+    assert seen == [PNG]
+    assert stored.path.read_bytes() == PNG
+    assert names(placement.folder) == [stored.path.name]
+
+
 async def test_a_spool_that_is_gone_is_an_error_of_storage(tmp_path: Path, placement: Placement) -> None:
     with pytest.raises(StorageError):
         await saved(EncodedPicture(tmp_path / "gone", 0, 4), placement)
@@ -303,10 +396,31 @@ async def test_a_spool_that_is_gone_is_an_error_of_storage(tmp_path: Path, place
 
 
 async def test_preparing_makes_the_folder_and_leaves_no_trace(folder: Path) -> None:
-    await FileImageStore().prepare(folder)
-    await FileImageStore().prepare(folder)
+    await FileImageStore().prepare(folder, 1000)
+    await FileImageStore().prepare(folder, 1000)
 
     assert folder.is_dir()
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_a_disk_needs_three_times_the_room_of_the_pictures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    asked: list[Path] = []
+
+    def usage(path: Path) -> Any:
+        asked.append(path)
+        return SimpleNamespace(free=3 * 50_000_000 - missing)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    if missing:
+        with pytest.raises(StorageError, match="less than 143 MB free") as caught:
+            await FileImageStore().prepare(folder, 50_000_000)
+        assert caught.value.hint.endswith("nothing was sent.")
+    else:
+        await FileImageStore().prepare(folder, 50_000_000)
+    assert asked == [folder]
     assert names(folder) == []
 
 
@@ -316,7 +430,7 @@ async def test_a_folder_that_is_a_file_is_refused_before_anything_is_sent(folder
 
     for place in (folder, folder / "below"):
         with pytest.raises(StorageError, match=f"^The folder {place} cannot be written") as caught:
-            await FileImageStore().prepare(place)
+            await FileImageStore().prepare(place, 1000)
         assert caught.value.hint.endswith("nothing was sent.")
 
 
@@ -329,7 +443,7 @@ async def test_a_read_only_disk_is_refused_before_anything_is_sent(
     monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
 
     with pytest.raises(StorageError, match="Read-only file system"):
-        await FileImageStore().prepare(folder)
+        await FileImageStore().prepare(folder, 1000)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
@@ -340,7 +454,7 @@ async def test_a_folder_without_the_right_to_write_is_refused(
     folder.chmod(0o500)
 
     with pytest.raises(StorageError, match="Permission denied"):
-        await FileImageStore().prepare(folder)
+        await FileImageStore().prepare(folder, 1000)
     with pytest.raises(StorageError, match="Permission denied"):
         await saved(encoded(tmp_path, PNG), placement)
 

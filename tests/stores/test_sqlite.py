@@ -1,233 +1,74 @@
-"""What SQLite adds to the contract: sessions that outlive a process, and are shared by several."""
+"""The state file: private, refused in a sentence where it cannot be used, used again where it can."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
-import stat
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from datetime import timedelta
+import threading
+from contextlib import closing
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
-import anyio
 import pytest
-from filelock import FileLock
+from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.errors import SessionNotFound, StorageError
-from gpt_image_2_mcp.requests import TurnOptions
-from gpt_image_2_mcp.stores import sqlite
-from gpt_image_2_mcp.stores.sqlite import SCHEMA_VERSION, SqliteSessionStore
-from tests.stores.samples import NOTHING_SET, Clock, session, turn
+from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.stores.sqlite import SCHEMA_VERSION, Database
+from tests.stores.samples import database, mode, posix
 
 pytestmark = pytest.mark.anyio
-posix = pytest.mark.skipif(os.name != "posix", reason="file modes are of POSIX")
-
-HOLDER = """
-import asyncio, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from gpt_image_2_mcp.stores.sqlite import SqliteSessionStore
-
-async def main():
-    store = SqliteSessionStore(Path(sys.argv[1]), lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
-    async with store.turn("s1"):
-        print("holding", flush=True)
-        sys.stdin.read()
-
-asyncio.run(main())
-"""
 
 
-@asynccontextmanager
-async def opened(folder: Path, clock: Clock, **limits: Any) -> AsyncIterator[SqliteSessionStore]:
-    store = SqliteSessionStore(folder, clock, **limits)
-    try:
-        yield store
-    finally:
-        await store.close()
+def mark(db: sqlite3.Connection, name: str = "s1") -> None:
+    with db:
+        db.execute("INSERT INTO ended_sessions VALUES (?, '2026')", (name,))
 
 
-async def ids(store: SqliteSessionStore) -> list[str]:
-    return [each.id for each in await store.active()]
+def marks(db: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in db.execute("SELECT id FROM ended_sessions ORDER BY id")]
 
 
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+async def test_nothing_is_made_before_the_first_use(folder: Path) -> None:
+    async with database(folder):
+        assert not folder.exists()
 
 
-def locks(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "locks").iterdir())
-
-
-async def test_sessions_outlive_the_store(folder: Path, clock: Clock) -> None:
-    options = TurnOptions(size="1024x640", quality="high")
-    async with opened(folder, clock) as store:
-        await store.add(session("s1", clock, prefix="logo"))
-        async with store.turn("s1"):
-            kept = await store.append("s1", turn(2, clock.forward(seconds=0.25)), options)
-
-    async with opened(folder, clock) as store:
-        assert await store.active() == (kept,)
-
-
-async def test_the_time_of_another_zone_is_kept_as_the_same_moment(folder: Path, clock: Clock) -> None:
-    kept = session("s1", clock)
-    async with opened(folder, clock) as store:
-        await store.add(kept)
-
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        assert db.execute("SELECT updated_at FROM sessions").fetchall() == [
-            ("2026-11-22T12:00:00.000000+00:00",)
-        ]
-
-
-async def test_two_stores_on_one_folder_see_the_same(folder: Path, clock: Clock) -> None:
-    async with opened(folder, clock) as one, opened(folder, clock) as two:
-        await one.add(session("s1", clock))
-        assert await ids(two) == ["s1"]
-
-        async with two.turn("s1"):
-            await two.append("s1", turn(2, clock.forward(seconds=1)), NOTHING_SET)
-        assert [each.last.number for each in await one.active()] == [2]
-
-        await one.end("s1")
-        with pytest.raises(SessionNotFound):
-            async with two.turn("s1"):
-                pass
-
-
-async def test_turns_are_exclusive_across_stores(folder: Path, clock: Clock) -> None:
-    async def take(store: SqliteSessionStore) -> None:
-        async with store.turn("s1") as current:
-            await store.active()
-            await store.append("s1", turn(current.last.number + 1, clock()), NOTHING_SET)
-
-    async with opened(folder, clock) as one, opened(folder, clock) as two:
-        await one.add(session("s1", clock))
-        with anyio.fail_after(20):
-            async with anyio.create_task_group() as tasks:
-                for store in (one, two, one, two):
-                    tasks.start_soon(take, store)
-
-        assert [each.last.number for each in await one.active()] == [5]
-
-
-async def test_a_turn_in_flight_in_another_store_is_neither_evicted_nor_expired(
-    folder: Path, clock: Clock
-) -> None:
-    limits = {"cap": 1, "idle": timedelta(hours=1)}
-    async with opened(folder, clock) as one, opened(folder, clock, **limits) as two:
-        await one.add(session("s1", clock))
-        async with one.turn("s1"):
-            clock.forward(hours=2)
-            await two.add(session("s2", clock))
-            assert await ids(two) == ["s2", "s1"]
-
-        assert await ids(two) == ["s2"]
-
-
-@pytest.mark.parametrize("why", ["expired", "over the cap"])
-async def test_a_session_used_between_the_look_and_the_lock_is_kept(
-    folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    class LateLock(FileLock):
-        """Another process finished a turn just before we got the lock."""
-
-        def acquire(self, *args: Any, **kwargs: Any) -> Any:
-            with closing(sqlite3.connect(folder / "state.sqlite3")) as db, db:
-                db.execute("UPDATE sessions SET updated_at = '2026-11-22T14:00:00.000000+00:00'")
-            return super().acquire(*args, **kwargs)
-
-    limits = {"idle": timedelta(hours=1)} if why == "expired" else {"cap": 1}
-    async with opened(folder, clock, **limits) as store:
-        await store.add(session("s1", clock))
-        clock.forward(hours=2)
-        monkeypatch.setattr(sqlite, "FileLock", LateLock)
-        if why == "over the cap":
-            await store.add(session("s2", clock))
-
-        assert "s1" in await ids(store)
-
-
-async def test_the_lock_of_a_turn_dies_with_its_process(folder: Path, clock: Clock) -> None:
-    async with opened(folder, clock, cap=1) as store:
-        await store.add(session("s1", clock))
-        command = [sys.executable, "-c", HOLDER, str(folder)]
-        async with await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=None) as holder:
-            assert holder.stdout is not None
-            with anyio.fail_after(20):
-                assert b"holding" in await holder.stdout.receive()
-            await store.add(session("s2", clock))
-            assert sorted(await ids(store)) == ["s1", "s2"]
-
-            holder.kill()
-            await holder.wait()
-
-        with anyio.fail_after(5):
-            async with store.turn("s1") as current:
-                assert current.last.number == 1
-
-
-async def test_nothing_of_an_ended_session_stays_in_the_file(folder: Path, clock: Clock) -> None:
-    async with opened(folder, clock) as store:
-        await store.add(session("s1", clock))
-        await store.append("s1", turn(2, clock()), NOTHING_SET)
-        await store.end("s1")
-
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        assert db.execute("SELECT count(*) FROM turns").fetchone() == (0,)
-
-
-async def test_no_lock_file_stays_for_a_session_that_is_gone(folder: Path, clock: Clock) -> None:
-    async with opened(folder, clock, cap=2, idle=timedelta(hours=1)) as store:
-        for id_ in ("ended", "evicted", "expired"):
-            await store.add(session(id_, clock))
-            async with store.turn(id_):
-                pass
-            clock.forward(seconds=1)
-            if id_ == "ended":
-                await store.end("ended")
-        await store.add(session("kept", clock))
-        assert locks(folder) == ["expired.lock"]
-
-        clock.forward(hours=2)
-        assert await ids(store) == []
-        assert locks(folder) == []
+async def test_what_was_written_is_there_for_the_next_process(folder: Path) -> None:
+    async with database(folder) as one:
+        await one.run(mark)
+    async with database(folder) as two:
+        assert await two.run(marks) == ["s1"]
 
 
 @posix
-async def test_state_is_for_its_owner_alone(folder: Path, clock: Clock) -> None:
+async def test_the_state_is_for_its_owner_alone(folder: Path) -> None:
     before = os.umask(0)
     try:
-        async with opened(folder, clock) as store:
-            await store.add(session("s1", clock))
-            async with store.turn("s1"):
-                pass
-
+        async with database(folder) as opened:
+            await opened.run(mark)
             assert mode(folder) == 0o700
-            assert mode(folder / "locks") == 0o700
-            assert {mode(path) for path in folder.rglob("*") if path.is_file()} == {0o600}
+            assert {mode(path) for path in folder.iterdir()} == {0o600}
     finally:
         os.umask(before)
 
 
-async def test_a_file_of_a_newer_version_is_refused_and_left_alone(folder: Path, clock: Clock) -> None:
-    async with opened(folder, clock) as store:
-        await store.add(session("s1", clock))
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 2**31 - 1])
+async def test_a_file_of_a_newer_version_is_refused_and_left_alone(folder: Path, version: int) -> None:
+    async with database(folder) as opened:
+        await opened.run(mark)
     with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        db.execute(f"PRAGMA user_version = {version}")
+    content = (folder / "state.sqlite3").read_bytes()
 
-    async with opened(folder, clock) as store:
-        with pytest.raises(StorageError, match="written by a newer version") as caught:
-            await store.active()
+    async with database(folder) as opened:
+        for _ in range(2):
+            with pytest.raises(StorageError, match="written by a newer version") as caught:
+                await opened.run(marks)
         assert "GPT_IMAGE_2_STATE_DIR" in caught.value.hint
+        assert str(version) in caught.value.message
 
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        assert db.execute("SELECT id FROM sessions").fetchall() == [("s1",)]
+    assert (folder / "state.sqlite3").read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -235,29 +76,38 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_alone(folder: Path,
     [b"this is no database, and it is long enough to tell" * 100, b"SQLite format 3\0" + bytes(200) * 30],
     ids=["text", "torn header"],
 )
-async def test_a_damaged_file_is_refused_in_a_sentence(folder: Path, clock: Clock, content: bytes) -> None:
+async def test_a_damaged_file_is_refused_in_a_sentence(folder: Path, content: bytes) -> None:
     folder.mkdir(parents=True)
     (folder / "state.sqlite3").write_bytes(content)
 
-    async with opened(folder, clock) as store:
+    async with database(folder) as opened:
         for _ in range(2):
             with pytest.raises(StorageError, match=r"^The state file in .* cannot be used") as caught:
-                await store.add(session("s1", clock))
-        assert "GPT_IMAGE_2_STATE_DIR" in caught.value.hint
+                await opened.run(mark)
+        assert "move state.sqlite3 away" in caught.value.hint
+        assert str(folder) in caught.value.message
     assert (folder / "state.sqlite3").read_bytes() == content
 
 
-async def test_a_state_folder_that_is_a_file_is_refused(folder: Path, clock: Clock) -> None:
+async def test_a_file_that_is_damaged_in_use_is_refused_in_a_sentence(folder: Path) -> None:
+    async with database(folder) as opened:
+        await opened.run(mark)
+        (folder / "state.sqlite3").write_bytes(b"overwritten" * 1000)
+        with pytest.raises(StorageError, match="cannot be used"):
+            await opened.run(marks)
+
+
+async def test_a_state_folder_that_is_a_file_is_refused(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("not a folder")
 
-    async with opened(folder, clock) as store:
+    async with database(folder) as opened:
         with pytest.raises(StorageError, match="cannot be used"):
-            await store.active()
+            await opened.run(marks)
 
 
 async def test_a_read_only_disk_is_refused_in_a_sentence(
-    folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_only(path: Any, flags: int, mode: int = 0o777) -> int:
         if str(path).endswith("state.sqlite3"):
@@ -267,59 +117,90 @@ async def test_a_read_only_disk_is_refused_in_a_sentence(
     real_open = os.open
     monkeypatch.setattr(os, "open", read_only)
 
-    async with opened(folder, clock) as store:
+    async with database(folder) as opened:
         with pytest.raises(StorageError, match="Read-only file system"):
-            await store.active()
+            await opened.run(marks)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_read_only_folder_is_refused_in_a_sentence(folder: Path, clock: Clock) -> None:
+async def test_a_read_only_folder_is_refused_in_a_sentence(folder: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o500)
 
-    async with opened(folder, clock) as store:
+    async with database(folder) as opened:
         with pytest.raises(StorageError, match="cannot be used"):
-            await store.active()
+            await opened.run(marks)
 
 
-async def test_a_disk_that_is_good_again_is_used(folder: Path, clock: Clock) -> None:
+async def test_a_disk_that_is_good_again_is_used(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("in the way")
-    async with opened(folder, clock) as store:
+    async with database(folder) as opened:
         with pytest.raises(StorageError):
-            await store.add(session("s1", clock))
+            await opened.run(mark)
         folder.unlink()
 
-        await store.add(session("s1", clock))
-        assert await ids(store) == ["s1"]
+        await opened.run(mark)
+        assert await opened.run(marks) == ["s1"]
 
 
-async def test_a_turn_that_is_not_the_next_one_is_refused_and_changes_nothing(
-    folder: Path, clock: Clock
-) -> None:
-    async with opened(folder, clock) as store:
-        kept = session("s1", clock)
-        await store.add(kept)
-        async with store.turn("s1"):
-            with pytest.raises(StorageError):
-                await store.append("s1", turn(1, clock.forward(hours=1)), TurnOptions(quality="max"))
+async def test_work_that_fails_leaves_nothing_half_done_and_the_next_is_done(folder: Path) -> None:
+    def fail(db: sqlite3.Connection) -> None:
+        with db:
+            db.execute("INSERT INTO ended_sessions VALUES ('half', '2026')")
+            db.execute("INSERT INTO nowhere VALUES (1)")
 
-        assert await store.active() == (kept,)
+    async with database(folder) as opened:
+        with pytest.raises(StorageError, match="no such table"):
+            await opened.run(fail)
+        await opened.run(mark)
+        assert await opened.run(marks) == ["s1"]
+
+
+async def test_a_write_that_was_begun_ends_though_its_caller_is_cancelled(folder: Path) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow(db: sqlite3.Connection) -> None:
+        begun.set()
+        assert may_go_on.wait(10)
+        mark(db)
+
+    async with database(folder) as opened:
+        write = asyncio.ensure_future(opened.run(slow))
+        assert await run_sync(begun.wait, 10)
+        write.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+        may_go_on.set()
+        assert await opened.run(marks) == ["s1"]
+
+
+async def test_many_that_open_a_new_folder_at_once_agree_on_one_file(folder: Path) -> None:
+    opened = [Database(folder) for _ in range(8)]
+    await asyncio.gather(
+        *(each.run(lambda db, n=n: mark(db, f"s{n}")) for n, each in enumerate(opened))  # type: ignore[misc]
+    )
+    for each in opened:
+        assert await each.run(marks) == [f"s{n}" for n in range(8)]
+        await each.close()
+
+
+async def test_a_database_that_was_never_used_closes(folder: Path) -> None:
+    await Database(folder).close()
 
 
 @pytest.mark.parametrize(("version", "journal"), [((3, 51, 3), "wal"), ((3, 51, 2), "truncate")])
 async def test_write_ahead_logging_is_used_only_where_it_is_sound(
-    folder: Path,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    version: tuple[int, int, int],
-    journal: str,
+    folder: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], journal: str
 ) -> None:
     """sqlite.org/wal.html: before 3.51.3 two processes can corrupt a file in WAL mode."""
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
-    seen: list[str] = []
-    async with opened(folder, clock) as store:
-        await store.add(session("s1", clock))
-        await store._run(lambda db: seen.extend(db.execute("PRAGMA journal_mode").fetchone()))
+    async with database(folder) as opened:
+        seen = await opened.run(
+            lambda db: [
+                db.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            ]
+        )
 
-    assert seen == [journal]
+    assert seen == [journal, 2 if journal == "wal" else 3, 1]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from gpt_image_2_mcp.errors import ImageServerError
+from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import Gateway, SessionStore
+from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
+from gpt_image_2_mcp.results import ImageResult, SessionImageResult
+from gpt_image_2_mcp.retries import RetryPolicy
+from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
 from gpt_image_2_mcp.stores.files import FileImageStore
+from gpt_image_2_mcp.stores.journal import SqliteJournal
+from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
+from gpt_image_2_mcp.stores.spool import SpoolFolder
+from gpt_image_2_mcp.stores.sqlite import Database
 from tests.support.upstreams import Recorder, sandboxed, upstream
 
 
@@ -36,14 +46,19 @@ class FakeClock:
 
 @dataclass
 class Bench:
-    """A service with what it stands on, for tests to look at."""
+    """A service with what it stands on, for tests to look at and to bend before it is opened."""
 
     folder: Path
     recorder: Recorder = field(default_factory=sandboxed)
     clock: FakeClock = field(default_factory=FakeClock)
     sessions: SessionStore | None = None
     gateway: Callable[[Gateway], Gateway] = lambda gateway: gateway
+    images: ImageStore = field(default_factory=FileImageStore)
     refuse_folder: ImageServerError | None = None
+    refusal: ImageServerError | None = None
+    waits: list[float] = field(default_factory=list)
+    before_close: list[Callable[[], object]] = field(default_factory=list)
+    _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     @property
     def pictures(self) -> Path:
@@ -54,16 +69,56 @@ class Bench:
         return self.folder / "state" / "spool"
 
     def service(self) -> ImageService:
+        """A service; all that were made share the folder, as servers of one machine do."""
         self.sessions = self.sessions or MemorySessionStore(self.clock)
-        api = upstream(self.recorder)
-        gateway = self.gateway(FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini")))
         return ImageService(
-            Operations(gateway, FileImageStore(), self.spool),
+            self.operations(),
             Sources(self.folder, HttpsFetcher()),
             self.sessions,
-            Defaults("gpt-image-2", self._output_dir),
+            Defaults("gpt-image-2", self._output_dir, refusal=self.refusal),
             self.clock,
         )
+
+    def operations(self) -> Operations:
+        journal = self.journal()
+        execution = self.execution(journal)
+        spools, leases = self.spools(), FileLeases(self.folder / "state" / "locks")
+        runner = InlineRunner(execution)
+        operations = Operations(journal, runner, execution, self.images, spools, leases, self.clock)
+        self._open.append(operations.close)
+        return operations
+
+    def journal(self) -> SqliteJournal:
+        database = Database(self.folder / "state")
+        self._open.insert(0, database.close)
+        return SqliteJournal(database, self.clock)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go."""
+        for prepare in self.before_close:
+            prepare()
+        while self._open:
+            await self._open.pop()()
+
+    def execution(self, journal: SqliteJournal) -> Execution:
+        api = upstream(self.recorder)
+        routes = FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini"))
+
+        async def no_sleep(seconds: float) -> None:
+            self.waits.append(seconds)
+
+        return Execution(
+            journal,
+            self.gateway(routes),
+            self.images,
+            self.spools(),
+            FileLeases(self.folder / "state" / "locks"),
+            retries=RetryPolicy(draw=lambda _low, high: high),
+            sleep=no_sleep,
+        )
+
+    def spools(self) -> SpoolFolder:
+        return SpoolFolder(self.spool, self.folder / "second-spool")
 
     def _output_dir(self, asked: str | None) -> Path:
         if self.refuse_folder:
@@ -72,3 +127,15 @@ class Bench:
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.pictures.iterdir())
+
+
+def made(result: BaseModel) -> ImageResult:
+    """The pictures, where a test expects them and no hand-off."""
+    assert isinstance(result, ImageResult)
+    return result
+
+
+def turned(result: BaseModel) -> SessionImageResult:
+    """The turn of a session, likewise."""
+    assert isinstance(result, SessionImageResult)
+    return result

@@ -1,0 +1,419 @@
+"""The files of operations: jobs there and back, answers found again, and nobody else's files touched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt_image_2_mcp.capabilities import Size
+from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.models import ImageJob, InputImage, Receipt, Route
+from gpt_image_2_mcp.ports import Spool, Spools
+from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.stores.spool import KEEP_RAW_S, FileSpool, SpoolFolder
+from tests.stores.samples import mode, posix
+
+ONE, OTHER = "0f1e2d3c" * 4, "a0b1c2d3" * 4
+FOX = InputImage(b"\x89PNG\x00\xff" * 99, "image-1.png", "image/png", Size(64, 48), has_alpha=False)
+HEN = InputImage(b"\xff\xd8\xff", "image-2.jpeg", "image/jpeg", Size(1, 3840), has_alpha=False)
+MASK = InputImage(b"", "mask.png", "image/png", Size(64, 48), has_alpha=True)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "state" / "spool", tmp_path / "second"
+
+
+@pytest.fixture
+def spools(folders: tuple[Path, Path]) -> SpoolFolder:
+    spools = SpoolFolder(*folders)
+    spools.prepare()
+    return spools
+
+
+@pytest.fixture
+def spool(spools: SpoolFolder) -> FileSpool:
+    return spools.open(ONE)
+
+
+def job(**more: Any) -> ImageJob:
+    return replace(ImageJob("generate", "a fox", RenderOptions(model="gpt-image-2")), **more)
+
+
+def names(*folders: Path) -> list[str]:
+    return sorted(path.name for folder in folders if folder.exists() for path in folder.iterdir())
+
+
+def answered(folder: Path, name: str, content: bytes = b"{}") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{ONE}.{name}"
+    path.write_bytes(content)
+    return path
+
+
+def test_the_spool_is_what_the_port_says(spools: SpoolFolder) -> None:
+    every: Spools = spools
+    one: Spool = every.open(ONE)
+    assert one.operation_id == ONE
+
+
+# Jobs
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        job(),
+        job(prompt='\u72d0 "\U0001f98a"\n\x00\u2028'),
+        job(
+            options=RenderOptions(
+                model="gpt-image-2.5-flare",
+                size="1536x1024",
+                quality="max",
+                n=10,
+                output_compression=0,
+                user="u",
+            )
+        ),
+        job(action="edit", images=(FOX,)),
+        job(action="edit", images=(HEN, FOX, FOX), mask=MASK),
+        job(action="edit", images=(FOX,) * 16, mask=MASK),
+    ],
+    ids=["plain", "odd prompt", "options", "one picture", "mask", "sixteen"],
+)
+def test_a_job_comes_back_as_it_was_in_another_process(
+    work: ImageJob, spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    spool.save_job(work)
+    assert SpoolFolder(*folders).open(ONE).load_job() == work
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    prompt=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    data=st.lists(st.binary(max_size=40), max_size=4),
+    masked=st.booleans(),
+)
+def test_any_job_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str, data: list[bytes], masked: bool
+) -> None:
+    spool = FileSpool(ONE, (tmp_path_factory.mktemp("spool"),))
+    images = tuple(replace(FOX, data=each, filename=f"image-{n}.png") for n, each in enumerate(data))
+    work = job(action="edit", prompt=prompt, images=images, mask=MASK if masked else None)
+    spool.save_job(work)
+    assert spool.load_job() == work
+
+
+def test_the_pictures_of_a_job_are_not_in_its_text(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    spool.save_job(job(action="edit", images=(replace(FOX, data=b"A" * 10_000),)))
+    assert (folders[0] / f"{ONE}.job").stat().st_size < 2000
+
+
+def test_a_job_that_is_dropped_leaves_the_rest(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    spool.save_job(job(action="edit", images=(FOX, HEN), mask=MASK))
+    spool.note_upload("file-1")
+    path = answered(folders[0], "images.0.resp")
+    assert len(names(*folders)) == 6
+    spool.drop_job()
+    assert names(*folders) == [path.name, f"{ONE}.uploads"]
+    spool.drop_job()
+
+
+@posix
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        spools = SpoolFolder(tmp_path / "spool")
+        spools.prepare()
+        spools.open(ONE).save_job(job(action="edit", images=(FOX,)))
+        spools.open(ONE).note_upload("file-1")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "spool") == 0o700
+    assert {mode(path) for path in (tmp_path / "spool").iterdir()} == {0o600}
+
+
+def failing(*names: str) -> Any:
+    """An `os.open` that finds the disk full when a file with one of these endings is made."""
+    real = os.open
+
+    def opened(path: Any, flags: int, mode: int = 0o777) -> int:
+        if str(path).endswith(names):
+            raise OSError(28, "No space left on device")
+        return real(path, flags, mode)
+
+    return opened
+
+
+@pytest.mark.parametrize("name", [".job", ".in.0", ".in.2"])
+def test_a_job_that_cannot_be_kept_whole_is_refused_and_not_kept_at_all(
+    name: str, spool: FileSpool, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "open", failing(name))
+    with pytest.raises(StorageError, match="No space left on device") as raised:
+        spool.save_job(job(action="edit", images=(FOX, HEN), mask=MASK))
+    assert "nothing was sent" in raised.value.hint
+    assert names(*folders) == []
+
+
+def test_an_upload_that_cannot_be_noted_is_an_error_of_storage(
+    spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "open", failing(".uploads"))
+    with pytest.raises(StorageError, match="No space left on device"):
+        spool.note_upload("file-1")
+
+
+# Uploads
+
+
+def test_uploads_are_remembered_in_order_until_they_are_dropped(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    assert spool.uploads() == ()
+    for number in range(3):
+        spool.note_upload(f"file-{number}")
+    assert SpoolFolder(*folders).open(ONE).uploads() == ("file-0", "file-1", "file-2")
+    assert SpoolFolder(*folders).open(OTHER).uploads() == ()
+    spool.drop_uploads()
+    assert spool.uploads() == ()
+    assert names(*folders) == []
+
+
+def test_an_upload_is_flushed_when_it_is_noted(spool: FileSpool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    spool.note_upload("file-1")
+    spool.note_upload("file-2")
+    assert sizes == [7, 14]
+
+
+# Answers
+
+
+def test_an_answer_goes_to_the_state_folder_first(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    assert spool.bodies("images", 0) == tuple(folder / f"{ONE}.images.0.resp" for folder in folders)
+    assert spool.bodies("responses", 9) == tuple(folder / f"{ONE}.responses.9.resp" for folder in folders)
+
+
+def test_without_an_answer_there_is_none(spool: FileSpool) -> None:
+    spool.save_job(job(action="edit", images=(FOX,)))
+    assert spool.received() is None
+    assert spool.torn() is None
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_whole_answer_is_received_from_either_folder(
+    place: int, spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    path = answered(folders[place], "images.0.resp")
+    assert spool.received() == Receipt("images", (path,))
+    assert spool.torn() == Receipt("images", (path,), torn=True)
+
+
+def test_an_answer_that_is_not_whole_is_torn_and_not_received(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    path = answered(folders[0], "images.0.part")
+    assert spool.received() is None
+    assert spool.torn() == Receipt("images", (path,), torn=True)
+
+
+def test_an_answer_of_which_nothing_came_is_none(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    answered(folders[0], "images.0.part", b"")
+    answered(folders[1], "images.0.resp", b"")
+    assert spool.received() is None
+    assert spool.torn() is None
+
+
+def test_legs_come_in_their_order_whole_or_torn(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    third = answered(folders[0], "responses.2.resp")
+    first = answered(folders[1], "responses.0.resp")
+    second = answered(folders[0], "responses.1.part")
+    assert spool.received() == Receipt("responses", (first, third))
+    assert spool.torn() == Receipt("responses", (first, second, third), torn=True)
+
+
+@pytest.mark.parametrize("kind", ["resp", "part"])
+@pytest.mark.parametrize("longer", [0, 1])
+def test_of_an_answer_in_both_folders_the_longer_one_counts(
+    kind: str, longer: int, spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    paths = [
+        answered(folder, f"images.0.{kind}", b"{}" + b" " * (n == longer)) for n, folder in enumerate(folders)
+    ]
+    assert spool.torn() == Receipt("images", (paths[longer],), torn=True)
+
+
+def test_a_whole_answer_goes_before_a_longer_broken_one(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    answered(folders[0], "images.0.part", b"x" * 100)
+    whole = answered(folders[1], "images.0.resp")
+    assert spool.torn() == Receipt("images", (whole,), torn=True)
+
+
+def test_the_route_that_was_taken_last_goes_before_the_first(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    answered(folders[0], "images.0.resp")
+    path = answered(folders[0], "responses.0.resp")
+    assert spool.received() == Receipt("responses", (path,))
+
+
+@pytest.mark.parametrize("route", ["images", "responses"])
+def test_an_operation_has_no_part_in_anothers_answers(
+    route: Route, spools: SpoolFolder, folders: tuple[Path, Path]
+) -> None:
+    for name in (f"{OTHER}.{route}.0.resp", f"{ONE}0.{route}.0.resp", f"x{ONE}.{route}.0.part"):
+        (folders[0] / name).write_bytes(b"{}")
+    assert spools.open(ONE).torn() is None
+
+
+def test_discarding_removes_all_of_an_operation_and_nothing_else(
+    spool: FileSpool, spools: SpoolFolder, folders: tuple[Path, Path]
+) -> None:
+    spool.save_job(job(action="edit", images=(FOX,)))
+    spool.note_upload("file-1")
+    for folder in folders:
+        answered(folder, "images.0.part")
+        answered(folder, "responses.1.resp")
+        for foreign in (f"{ONE}0.images.0.resp", "notes.txt", ONE):
+            (folder / foreign).write_bytes(b"mine")
+    spools.open(OTHER).save_job(job())
+    spool.discard()
+    assert names(folders[0]) == sorted([ONE, f"{ONE}0.images.0.resp", f"{OTHER}.job", "notes.txt"])
+    assert names(folders[1]) == sorted([ONE, f"{ONE}0.images.0.resp", "notes.txt"])
+    spool.discard()
+
+
+def test_what_cannot_be_removed_now_is_no_error(
+    spool: FileSpool, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(folders[0], "images.0.resp")
+    spool.save_job(job())
+
+    def refused(_path: Path, **_options: Any) -> None:
+        raise PermissionError(13, "used by another process")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    spool.drop_job()
+    spool.discard()
+    assert len(names(*folders)) == 2
+
+
+# All operations
+
+
+def test_the_operations_that_have_files_are_known_by_them(
+    spools: SpoolFolder, folders: tuple[Path, Path]
+) -> None:
+    assert spools.operations() == frozenset()
+    spools.open(ONE).save_job(job())
+    folders[1].mkdir()
+    (folders[1] / f"{OTHER}.responses.0.part").write_bytes(b"")
+    (folders[1] / "notes.txt").write_bytes(b"")
+    assert spools.operations() == {ONE, OTHER}
+
+
+def aged(path: Path, seconds: float, now: float) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"{}")
+    os.utime(path, (now - seconds, now - seconds))
+    return path
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    moment = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: moment)
+    return moment
+
+
+def test_raw_answers_are_let_go_after_seven_days_and_not_before(
+    spools: SpoolFolder, folders: tuple[Path, Path], now: float
+) -> None:
+    assert KEEP_RAW_S == 7 * 24 * 3600
+    for folder in folders:
+        for kind in ("images.0.resp", "responses.3.part", "job", "in.12", "uploads"):
+            aged(folder / f"{ONE}.{kind}", KEEP_RAW_S + 1, now)
+        aged(folder / f"{OTHER}.images.0.resp", KEEP_RAW_S - 1, now)
+    spools.prune(())
+    assert names(*folders) == [f"{OTHER}.images.0.resp"] * 2
+
+
+def test_raw_answers_that_are_still_wanted_are_kept_at_any_age(
+    spools: SpoolFolder, folders: tuple[Path, Path], now: float
+) -> None:
+    for folder in folders:
+        for id_ in (ONE, OTHER, f"{ONE}0"):
+            aged(folder / f"{id_}.images.0.resp", KEEP_RAW_S * 9, now)
+    spools.prune({ONE})
+    assert names(*folders) == [f"{ONE}.images.0.resp"] * 2
+
+
+def test_files_and_folders_that_are_not_ours_stay_for_ever(
+    spools: SpoolFolder, folders: tuple[Path, Path], now: float
+) -> None:
+    foreign = ["notes.txt", ".nfs0001", f"{ONE}.images.0.resp.bak", f"{ONE}.images.x.resp", "lost+found/x"]
+    for name in foreign:
+        aged(folders[0] / name, KEEP_RAW_S * 9, now)
+    folder = folders[0] / f"{ONE}.job"
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    os.utime(folders[0] / "lost+found", (0, 0))
+    spools.prune(())
+    assert all((folders[0] / name).exists() for name in foreign)
+    assert folder.is_dir()
+
+
+def test_a_file_that_another_process_removes_meanwhile_stops_nothing(
+    spools: SpoolFolder, folders: tuple[Path, Path], now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        aged(folders[0] / f"{ONE}.responses.{number}.resp", KEEP_RAW_S + 1, now)
+    glob = Path.glob
+
+    def raced(path: Path, pattern: str) -> Iterator[Path]:
+        for number, found in enumerate(sorted(glob(path, pattern))):
+            if number % 2:
+                found.unlink()
+            yield found
+
+    monkeypatch.setattr(Path, "glob", raced)
+    spools.prune(())
+    assert names(*folders) == []
+
+
+def test_letting_go_where_there_is_no_folder_yet_is_nothing(tmp_path: Path) -> None:
+    SpoolFolder(tmp_path / "gone", tmp_path / "gone too").prune(())
+    assert not (tmp_path / "gone").exists()
+
+
+def test_preparing_makes_the_folder_once_and_again(tmp_path: Path) -> None:
+    spools = SpoolFolder(tmp_path / "a" / "b")
+    spools.prepare()
+    spools.prepare()
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_preparing_makes_no_second_folder_before_it_is_needed(
+    spools: SpoolFolder, folders: tuple[Path, Path]
+) -> None:
+    assert not folders[1].exists()
+
+
+@pytest.mark.parametrize("below", ["", "spool"])
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_sent(tmp_path: Path, below: str) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_bytes(b"")
+    with pytest.raises(StorageError, match=r"^The state folder .* cannot be written") as raised:
+        SpoolFolder(blocked / below).prepare()
+    assert raised.value.hint.endswith("nothing was sent.")
+    assert "GPT_IMAGE_2_STATE_DIR" in raised.value.hint
