@@ -13,11 +13,14 @@ from typing import Any, Final
 
 import click
 from click.testing import CliRunner
+from pydantic import BaseModel
 
 from gpt_image_2_mcp.capabilities import Size, find_model
-from gpt_image_2_mcp.cli import COMMANDS, cli
+from gpt_image_2_mcp.cli import cli
+from gpt_image_2_mcp.models import AppliedOptions, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.requests import ContinueSessionRequest
+from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.settings import TABLE, Setting
@@ -57,6 +60,18 @@ Arguments are given by these names; an unknown one is refused and named, never d
 that is `null` or empty text counts as not given. Numbers may come as text (`"2"`), a list as JSON text or as
 one string. Where no default is given, an argument left out has no effect. `GPT_IMAGE_2_MODEL` and
 `GPT_IMAGE_2_OUTPUT_DIR` set the model and the folder of calls that name none.
+"""
+OBJECTS: Final[dict[str, type[BaseModel]]] = {
+    "requested": RequestedOptions,
+    "applied": AppliedOptions,
+    "images[]": ImageFile,
+    "usage": Usage,
+    "sessions[]": SessionSummary,
+}
+RESULTS_FOOT: Final = """
+`status` is `done` or `working`. `route`, `note`, `sandbox` and `phase` are there only when they say
+something; `session_id` and `turn` only where the picture is a turn of a session. Durations are in seconds,
+money is in USD.
 """
 
 
@@ -98,7 +113,7 @@ def tools_table() -> str:
 
 
 def tools_page() -> str:
-    return TOOLS_HEAD + "".join(map(_tool_section, TOOLS))
+    return TOOLS_HEAD + "".join(map(_tool_section, TOOLS)) + results_section()
 
 
 def _tool_section(spec: ToolSpec) -> str:
@@ -106,11 +121,26 @@ def _tool_section(spec: ToolSpec) -> str:
     said = ", ".join(
         f"{name.removesuffix('_hint').replace('_', '-')} {_yes(on)}" for name, on in hints.items()
     )
-    fields = ", ".join(f"`{name}`" for name in output_schema(spec.result)["properties"])
     return (
         f"\n## {spec.name}\n\n{spec.description}\n\n{_arguments(spec)}\n"
-        f"Structured result: {fields}.\n\nHints to clients: {said}.\n"
+        f"{_structured(spec)}\n\nHints to clients: {said}.\n"
     )
+
+
+def _structured(spec: ToolSpec) -> str:
+    done, *working = (_fields(result) for result in spec.results)
+    handed_off = f" While the picture is still being made: {working[0]}." if working else ""
+    return f"Structured result: {done}.{handed_off}"
+
+
+def _fields(result: type[BaseModel]) -> str:
+    return ", ".join(f"`{name}`" for name in output_schema(result)["properties"])
+
+
+def results_section() -> str:
+    """What stands inside the objects of a result, which the schemas in the tool list leave open."""
+    rows = ((f"`{name}`", _fields(kind)) for name, kind in OBJECTS.items())
+    return f"\n## Objects in results\n\n{table(('Object', 'What it holds'), rows)}{RESULTS_FOOT}"
 
 
 def _yes(on: object) -> str:
@@ -204,8 +234,18 @@ def golden_tools() -> str:
 
 
 def golden_help() -> str:
-    """The help of the command line and of each command."""
-    return "\n".join(map(_help, ([], *([name] for name in COMMANDS))))
+    """The help of the command line, of each command and of what is below it."""
+    return "\n".join(map(_help, _commands(cli, [])))
+
+
+def _commands(command: click.Command, name: list[str]) -> Iterator[list[str]]:
+    yield name
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None  # noqa: S101 - the group has just listed it
+            yield from _commands(below, [*name, word])
 
 
 def _help(command: list[str]) -> str:
