@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,12 @@ def workers(settings: Settings) -> Iterator[int]:
             continue
 
 
+def states(settings: Settings) -> list[str]:
+    """How the operations in the sandbox's journal stand."""
+    with closing(sqlite3.connect(settings.state_dir / "sandbox" / "state.sqlite3", timeout=10)) as db:
+        return [row[0] for row in db.execute("SELECT state FROM operations")]
+
+
 async def until(happened: Callable[[], object]) -> None:
     """Poll other processes, for half a minute at most."""
     deadline = time.monotonic() + 30
@@ -97,8 +104,7 @@ async def test_the_end_of_a_worker_is_told_at_once_and_the_next_call_has_another
         made(await service.generate(SMALL))
         (pid,) = workers(settings)
         waiting = asyncio.create_task(service.generate(BIG))
-        await until(lambda: list((settings.state_dir / "sandbox" / "spool").glob("*.job")))
-        await asyncio.sleep(0.05)
+        await until(lambda: "sent" in states(settings))
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(OutcomeUnknown, match="was ended before it came"):
             await waiting
