@@ -1,11 +1,14 @@
-"""What every test gets: asyncio, an empty environment, a home of its own."""
+"""What every test gets: asyncio, an empty environment, a home of its own, and a look for leaked keys."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from tests.support.canary import leaks
 
 
 @pytest.fixture
@@ -24,3 +27,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that left the key in a file, or that printed or logged it; loggers are at DEBUG."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.when == "teardown" and report.passed and folder is not None:
+        found = list(leaks(folder, report.sections))
+        if found:
+            report.outcome, report.longrepr = "failed", f"the key stands in: {', '.join(found)}"
+    return report

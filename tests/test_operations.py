@@ -176,7 +176,11 @@ async def test_the_estimate_is_logged_without_the_prompt(
     (bench.folder / "in.png").write_bytes(picture())
     with pytest.raises(ModelNotFound):
         await service.edit(EditRequest(prompt="a secret fox", images=["in.png"], model="a-new-one", n=2))
-    first, second = [r.getMessage() for r in caplog.records if r.levelname == "INFO"]
+    first, second = [
+        r.getMessage()
+        for r in caplog.records
+        if (r.levelname, r.name) == ("INFO", "gpt_image_2_mcp.operations")
+    ]
     assert first == "generate with gpt-image-2: 1 picture(s), at most about $0.2109"
     assert second == "edit with a-new-one: 2 picture(s), an unknown price"
     assert "secret" not in caplog.text

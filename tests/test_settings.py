@@ -19,8 +19,9 @@ from gpt_image_2_mcp.settings import (
     child_environment,
     read_settings,
 )
+from tests.support.upstreams import CANARY
 
-KEY = "sk-proj-0123456789"
+KEY = CANARY
 
 
 class Watched(MutableMapping[str, str]):

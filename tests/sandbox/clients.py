@@ -11,6 +11,7 @@ from PIL import Image
 from starlette.applications import Starlette
 
 from gpt_image_2_mcp.sandbox import Faults, create_app
+from tests.support.upstreams import CANARY
 
 SMALL = "1024x640"
 TODAY = date(2026, 11, 22)
@@ -20,7 +21,7 @@ def app_of(faults: Faults = Faults(), seed: int = 0, today: date = TODAY) -> Sta
     return create_app(faults, seed, today=lambda: today)
 
 
-def http_client(app: Starlette | None = None, key: str = "sk-anything") -> httpx2.AsyncClient:
+def http_client(app: Starlette | None = None, key: str = CANARY) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app or app_of()),
         base_url="http://sandbox/v1/",
@@ -31,7 +32,7 @@ def http_client(app: Starlette | None = None, key: str = "sk-anything") -> httpx
 def sdk_client(app: Starlette | None = None) -> openai.AsyncOpenAI:
     transport = httpx2.ASGITransport(app=app or app_of())
     return openai.AsyncOpenAI(
-        api_key="sk-anything",
+        api_key=CANARY,
         base_url="http://sandbox/v1",
         max_retries=0,
         http_client=httpx2.AsyncClient(transport=transport),
