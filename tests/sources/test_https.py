@@ -2,117 +2,121 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import repeat
+from pathlib import Path
 
-import httpx2
+import httpcore2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.errors import InputError
-from gpt_image_2_mcp.sources import https
-from gpt_image_2_mcp.sources.https import MAX_HOPS, HttpsFetcher
-from tests.support.upstreams import streamed
+from gpt_image_2_mcp.sources.https import MAX_HOPS, FetchLimits
+from tests.support.sites import PUBLIC, Asked, Network, Piece, head, redirect, serve
 
 pytestmark = pytest.mark.anyio
 URL = "https://pictures.example/cat.png"
-Handler = Callable[[httpx2.Request], httpx2.Response]
+NOT_FETCHED = "is or leads to a URL that is not fetched: it must be https, on port 443, without a user name"
+UNREACHED = "could not be fetched within 30 s"
+SMALL = FetchLimits(max_bytes=1000)
+SHORT = FetchLimits(total_s=0.01)
 
 
-class Site:
-    """Answers by a handler and keeps what was asked."""
-
-    def __init__(self, handler: Handler) -> None:
-        self.asked: list[httpx2.Request] = []
-        self._handler = handler
-
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
-        self.asked.append(request)
-        return self._handler(request)
-
-    def fetcher(self) -> HttpsFetcher:
-        return HttpsFetcher(lambda: httpx2.MockTransport(self.answer))
-
-    @property
-    def urls(self) -> list[str]:
-        return [str(request.url) for request in self.asked]
+def answering(*pieces: Piece) -> Network:
+    return Network(lambda _asked: pieces)
 
 
-class Chunks(httpx2.AsyncByteStream):
-    def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
-        self._chunks, self._error = chunks, error
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield chunk
-        if self._error:
-            raise self._error
-
-
-def serving(status: int = 200, body: bytes = b"PICTURE", headers: dict[str, str] | None = None) -> Site:
-    return Site(lambda _request: streamed(status, body, headers))
-
-
-def redirecting(*targets: str, status: int = 302) -> Site:
+def redirecting(*targets: str, status: int = 302) -> Network:
     steps = list(targets)
-
-    def handler(_request: httpx2.Request) -> httpx2.Response:
-        if steps:
-            return httpx2.Response(status, headers={"location": steps.pop(0)})
-        return streamed(200, b"PICTURE")
-
-    return Site(handler)
+    return Network(lambda _asked: redirect(steps.pop(0), status) if steps else serve())
 
 
-async def refusal(site: Site, url: str = URL) -> str:
+async def refusal(network: Network, url: str = URL, limits: FetchLimits = FetchLimits()) -> str:
     with pytest.raises(InputError) as caught:
-        await site.fetcher().fetch(url)
-    assert "give its path" in caught.value.hint
+        await network.fetcher(limits=limits).fetch(url)
+    assert "give its path; nothing was sent" in caught.value.hint
+    assert network.open == []
     return caught.value.message
 
 
 async def test_the_body_is_fetched() -> None:
-    site = serving(body=b"PICTURE" * 1000)
+    network = answering(*serve(200, b"PICTURE" * 1000))
 
-    assert await site.fetcher().fetch(URL) == b"PICTURE" * 1000
-    assert site.urls == [URL]
+    assert await network.fetcher().fetch(URL) == b"PICTURE" * 1000
+    assert [asked.url for asked in network.asked] == [URL]
+    assert network.dialled == [(PUBLIC, 443)]
+    assert network.open == []
 
 
 async def test_the_request_carries_no_credentials_and_asks_for_plain_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
-    site = serving(headers={"set-cookie": "a=b"})
-    await site.fetcher().fetch(URL)
-    await site.fetcher().fetch(URL)
+    network = answering(*serve(200, b"PICTURE", "Set-Cookie: a=b"))
+    await network.fetcher().fetch(URL)
+    await network.fetcher().fetch(URL)
 
-    for request in site.asked:
-        assert request.method == "GET"
-        assert request.headers["accept-encoding"] == "identity"
-        assert not {"authorization", "cookie", "referer"} & set(request.headers)
+    for asked in network.asked:
+        assert asked.headers["accept-encoding"] == "identity"
+        assert not {"authorization", "cookie", "referer"} & set(asked.headers)
+
+
+async def test_the_environments_proxies_and_netrc_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("NETRC", "netrc")
+    (home / "netrc").write_text("machine pictures.example login me password secret")
+    network = answering(*serve())
+
+    assert await network.fetcher().fetch(URL) == b"PICTURE"
+    assert network.dialled == [(PUBLIC, 443)]
+    assert "authorization" not in network.asked[0].headers
+
+
+async def test_host_header_and_certificate_name_are_the_hosts_though_an_address_is_dialled() -> None:
+    network = answering(*serve())
+    network.names["pictures.example"] = [["2606:2800:21f:cb07::1"]]
+
+    await network.fetcher().fetch(URL)
+
+    (asked,) = network.asked
+    assert (asked.headers["host"], asked.sni) == ("pictures.example", "pictures.example")
+    assert asked.address == "2606:2800:21f:cb07::1"
+
+
+async def test_an_address_as_the_host_is_asked_for_as_such() -> None:
+    network = answering(*serve())
+
+    await network.fetcher().fetch("https://[2606:2800:21F:CB07::0:1]/a")
+
+    (asked,) = network.asked
+    assert (asked.headers["host"], asked.sni) == ("[2606:2800:21F:CB07::0:1]", "2606:2800:21f:cb07::1")
+    assert network.resolved == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_followed(status: int) -> None:
-    site = redirecting("/moved.png", "https://cdn.example/a.png", "//other.example/b.png", status=status)
+    network = redirecting("/moved.png", "https://cdn.example/a.png", "//other.example/b.png", status=status)
 
-    assert await site.fetcher().fetch(URL) == b"PICTURE"
-    assert site.urls == [
+    assert await network.fetcher().fetch(URL) == b"PICTURE"
+    assert [asked.url for asked in network.asked] == [
         URL,
         "https://pictures.example/moved.png",
         "https://cdn.example/a.png",
         "https://other.example/b.png",
     ]
-    assert [request.method for request in site.asked] == ["GET"] * 4
+    assert network.open == []
 
 
 async def test_redirects_have_an_end() -> None:
-    site = redirecting(*["/again"] * 50)
+    network = redirecting(*["/again"] * 50)
 
-    assert await refusal(site) == f"{URL} redirects more than 3 times."
-    assert len(site.asked) == MAX_HOPS + 1
+    assert await refusal(network) == f"{URL} redirects more than 3 times."
+    assert len(network.asked) == MAX_HOPS + 1
 
 
 @pytest.mark.parametrize(
@@ -124,121 +128,270 @@ async def test_redirects_have_an_end() -> None:
         "file:///etc/passwd",
         "data:image/png;base64,AAAA",
         "https://me:secret@pictures.example/cat.png",
+        "https://pictures.example:8443/cat.png",
+        "https://127.1/cat.png",
     ],
 )
 async def test_a_redirect_off_plain_https_is_not_followed(target: str) -> None:
-    site = redirecting(target)
+    network = redirecting(target)
 
-    message = await refusal(site)
-
-    assert message == f"{URL} leads to an address that is not plain https."
-    assert site.urls == [URL]
+    assert await refusal(network) == f"{URL} {NOT_FETCHED}."
+    assert [asked.url for asked in network.asked] == [URL]
 
 
-async def test_a_url_with_a_password_is_refused_unsent() -> None:
-    site = serving()
+@pytest.mark.parametrize(
+    "target", ["https://10.0.0.1/", "//169.254.169.254/latest/meta-data", "https://intranet.example/"]
+)
+async def test_a_redirect_inside_is_not_followed(target: str) -> None:
+    network = redirecting(target)
+    network.names["intranet.example"] = [["10.1.2.3"]]
 
-    assert "leads to an address that is not plain https" in await refusal(site, "https://me:pw@x.example/a")
-    assert site.asked == []
+    assert await refusal(network) == f"{URL} {UNREACHED}."
+    assert network.dialled == [(PUBLIC, 443)]
+
+
+async def test_a_password_in_a_url_is_refused_unsent_and_not_repeated() -> None:
+    network = answering(*serve())
+
+    message = await refusal(network, "https://me:secret@x.example/a")
+
+    assert message == f"https://x.example/a {NOT_FETCHED}."
+    assert network.dialled == []
 
 
 async def test_a_redirect_to_nonsense_is_refused() -> None:
-    assert await refusal(redirecting("https://[::1")) == f"{URL} could not be fetched."
+    assert await refusal(redirecting("https://[::1")) == f"{URL} {UNREACHED}."
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 410, 500, 503])
 async def test_only_a_plain_200_holds_a_picture(status: int) -> None:
-    message = await refusal(serving(status, b"a secret page" if status not in (204, 304) else b""))
+    message = await refusal(answering(*serve(status, b"" if status in (204, 304) else b"a secret page")))
 
     assert message == f"{URL} did not answer with a picture."
 
 
 async def test_a_redirect_without_a_target_holds_no_picture() -> None:
-    assert await refusal(serving(302)) == f"{URL} did not answer with a picture."
+    assert await refusal(answering(*serve(302))) == f"{URL} did not answer with a picture."
 
 
-async def test_a_body_up_to_the_limit_is_fetched_and_one_byte_more_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(https, "MAX_INPUT_BYTES", 1000)
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "GZIP", "identity, gzip", "x"])
+async def test_an_encoded_answer_is_refused_unread(encoding: str) -> None:
+    network = answering(
+        head(200, f"Content-Encoding: {encoding}", "Content-Length: 9"), AssertionError("read")
+    )
 
-    assert len(await serving(body=bytes(1000)).fetcher().fetch(URL)) == 1000
-    assert await refusal(serving(body=bytes(1001))) == f"{URL} is larger than 50 MB."
-
-
-@pytest.mark.parametrize("declared", ["1001", "9" * 5000])
-async def test_a_body_that_is_said_to_be_too_large_is_not_read(
-    monkeypatch: pytest.MonkeyPatch, declared: str
-) -> None:
-    monkeypatch.setattr(https, "MAX_INPUT_BYTES", 1000)
-    body = Chunks(error=AssertionError("nothing may be read"))
-    site = Site(lambda _r: httpx2.Response(200, headers={"content-length": declared}, stream=body))
-
-    assert await refusal(site) == f"{URL} is larger than 50 MB."
+    assert await refusal(network) == f"{URL} did not answer with a picture."
 
 
-async def test_a_body_without_a_declared_size_is_read_only_up_to_the_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(https, "MAX_INPUT_BYTES", 1000)
-    body = Chunks(bytes(600), bytes(600), error=AssertionError("one chunk too many was read"))
-    site = Site(lambda _r: httpx2.Response(200, stream=body))
-
-    assert await refusal(site) == f"{URL} is larger than 50 MB."
+async def test_an_answer_that_says_it_is_not_encoded_is_taken() -> None:
+    assert await answering(*serve(200, b"PICTURE", "Content-Encoding: Identity")).fetcher().fetch(URL)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        httpx2.ConnectError("secret host name"),
-        httpx2.ConnectTimeout("slow"),
-        httpx2.ReadTimeout("slow"),
-        httpx2.RemoteProtocolError("not HTTP"),
-    ],
-)
-async def test_a_failing_network_is_said_without_its_words(error: Exception) -> None:
-    def handler(_request: httpx2.Request) -> httpx2.Response:
-        raise error
-
-    assert await refusal(Site(handler)) == f"{URL} could not be fetched."
-
-
-async def test_a_connection_that_breaks_in_the_body_is_refused() -> None:
-    broken = Chunks(b"half", error=httpx2.ReadError("reset"))
-
-    assert await refusal(Site(lambda _r: httpx2.Response(200, stream=broken))) == (
-        f"{URL} could not be fetched."
+async def test_a_body_up_to_the_limit_is_fetched_and_one_byte_more_is_not() -> None:
+    assert len(await answering(*serve(200, bytes(1000))).fetcher(limits=SMALL).fetch(URL)) == 1000
+    assert (
+        await refusal(answering(*serve(200, bytes(1001))), limits=SMALL)
+        == f"{URL} is larger than 0.000954 MB."
     )
 
 
-async def test_a_site_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Endless(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"first"
-            await asyncio.Event().wait()
+@pytest.mark.parametrize("declared", ["52428801", "100000000000", "9" * 20])
+async def test_a_body_that_is_said_to_be_too_large_is_not_read(declared: str) -> None:
+    network = answering(head(200, f"Content-Length: {declared}"), AssertionError("nothing may be read"))
 
-    monkeypatch.setattr(https, "_TOTAL_S", 0)
-
-    assert "took longer than" in await refusal(Site(lambda _r: httpx2.Response(200, stream=Endless())))
+    assert await refusal(network) == f"{URL} is larger than 50 MB."
 
 
-@pytest.mark.parametrize("url", ["https://", "https:///a.png", "https://[::1", "https://a:b/c", "https:x"])
+@pytest.mark.parametrize("declared", ["9" * 5000, "-1", "1e3", "+5", "5, 6"])
+async def test_a_length_that_is_none_is_refused(declared: str) -> None:
+    assert await refusal(answering(head(200, f"Content-Length: {declared}"), b"1234567")) == (
+        f"{URL} {UNREACHED}."
+    )
+
+
+async def test_a_body_without_a_declared_size_is_read_only_up_to_the_limit() -> None:
+    network = answering(head(200), bytes(600), bytes(600), AssertionError("one chunk too many was read"))
+
+    assert await refusal(network, limits=SMALL) == f"{URL} is larger than 0.000954 MB."
+
+
+async def test_chunks_without_end_are_read_only_up_to_the_limit() -> None:
+    def endless(_asked: Asked) -> Iterator[Piece]:
+        yield head(200, "Transfer-Encoding: chunked")
+        yield from repeat(b"64\r\n" + bytes(100) + b"\r\n", 11)
+        yield AssertionError("one chunk too many was read")
+
+    assert await refusal(Network(endless), limits=SMALL) == f"{URL} is larger than 0.000954 MB."
+
+
+async def test_a_body_shorter_than_declared_is_refused() -> None:
+    assert await refusal(answering(head(200, "Content-Length: 9"), b"half")) == f"{URL} {UNREACHED}."
+
+
+async def test_a_body_longer_than_declared_is_taken_as_declared() -> None:
+    network = answering(head(200, "Content-Length: 7") + b"PICTURE and more")
+
+    assert await network.fetcher().fetch(URL) == b"PICTURE"
+
+
+@pytest.mark.parametrize("size", [4, 400])
+async def test_headers_without_end_are_not_read_to_the_end(size: int) -> None:
+    def flood(_asked: Asked) -> Iterator[Piece]:
+        yield b"HTTP/1.1 200 OK\r\n"
+        line = b"a:".ljust(size - 2, b"b") + b"\r\n"
+        yield from repeat(line * 1000, 100)
+        yield AssertionError("100,000 headers were read")
+
+    assert await refusal(Network(flood)) == f"{URL} {UNREACHED}."
+
+
+async def test_more_headers_than_anyone_needs_are_refused() -> None:
+    network = answering(*serve(200, b"PICTURE", *[f"X-{n}: 1" for n in range(100)]))
+
+    assert await refusal(network) == f"{URL} did not answer with a picture."
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [None],
+        [head(200, "Content-Length: 99"), None],
+        [head(200, "Content-Length: 99"), b"first", None],
+        [b"HTTP/1.1 200 OK\r\nX-", None],
+    ],
+    ids=["before the head", "before the body", "in the body", "in the head"],
+)
+async def test_a_site_that_stalls_is_given_up(pieces: list[Piece]) -> None:
+    assert await refusal(answering(*pieces), limits=SHORT) == f"{URL} could not be fetched within 0.01 s."
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"HTTP/1.1 200 OK\r\nX-Slow: ", head(200, "Content-Length: 9999999"), b""],
+    ids=["in the head", "in the body", "with interim answers"],
+)
+async def test_a_site_that_drips_is_given_up_in_all(start: bytes) -> None:
+    drop = b"x" if start else head(103, "Link: </a>; rel=preload")
+
+    def drip(_asked: Asked) -> Iterator[Piece]:
+        yield start or drop
+        yield from repeat(drop)
+
+    assert await refusal(Network(drip), limits=SHORT) == f"{URL} could not be fetched within 0.01 s."
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpcore2.ConnectError("secret host name"),
+        httpcore2.ConnectTimeout("slow"),
+        httpcore2.ReadTimeout("slow"),
+        httpcore2.ReadError("reset"),
+        httpcore2.RemoteProtocolError("not HTTP"),
+        OSError(111, "Connection refused"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+async def test_a_failing_network_is_said_without_its_words(failure: Exception) -> None:
+    for pieces in ([failure], [head(200, "Content-Length: 99"), b"half", failure]):
+        assert await refusal(answering(*pieces)) == f"{URL} {UNREACHED}."
+
+
+@pytest.mark.parametrize(
+    "banner", [b"SSH-2.0-OpenSSH_9.9\r\n", b"+PONG\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b""]
+)
+async def test_what_is_not_http_is_not_told_apart(banner: bytes) -> None:
+    assert await refusal(answering(banner)) == f"{URL} {UNREACHED}."
+
+
+async def test_one_text_stands_for_every_host_that_cannot_be_reached() -> None:
+    """Closed or open, there or not: whoever asks for what is inside learns nothing about it."""
+    network = Network(refuses=frozenset({PUBLIC}))
+    network.names = {
+        "private.example": [["10.0.0.5"]],
+        "mixed.example": [[PUBLIC, "10.0.0.5"]],
+        "no.example": [[]],
+    }
+    hosts = ("private.example", "mixed.example", "no.example", "closed.example", "10.0.0.5", "[::1]")
+
+    texts = {(await refusal(network, f"https://{host}/a")).partition("/a ")[2] for host in hosts}
+
+    assert texts == {f"{UNREACHED}."}
+
+
+@pytest.mark.parametrize("url", ["https://", "https:///a.png", "https:x", "https://a:0/", "https://a:99999/"])
+async def test_a_url_without_a_host_and_port_that_can_be_asked_is_refused(url: str) -> None:
+    network = answering(*serve())
+
+    assert NOT_FETCHED in await refusal(network, url)
+    assert network.dialled == []
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "https://a:b/c", f"https://a/{'b' * 70_000}", "https://a/\tb"]
+)
 async def test_a_url_that_is_none_is_refused(url: str) -> None:
-    site = serving()
+    network = answering(*serve())
 
-    await refusal(site, url)
-    assert site.asked == []
+    assert UNREACHED in await refusal(network, url)
+    assert network.dialled == []
 
 
 async def test_a_long_url_is_shortened_in_the_refusal() -> None:
-    assert len(await refusal(serving(404), f"{URL}?{'q' * 5000}")) < 300
+    assert len(await refusal(answering(*serve(404)), f"{URL}?{'q' * 5000}")) < 300
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_what_is_named_in_a_refusal_cannot_disguise_itself() -> None:
+    message = await refusal(answering(*serve(404)), f"{URL}?\u202egnp\u200b")
+
+    assert message == f"{URL}?gnp did not answer with a picture."
+
+
+async def test_a_named_host_may_be_inside_and_on_a_port_of_its_own() -> None:
+    network = answering(*serve())
+    network.names["files.corp"] = [["10.0.0.5"]]
+    fetcher = network.fetcher(("files.corp", 8443), ("10.0.0.7", 443))
+
+    assert await fetcher.fetch("https://Files.Corp:8443/a") == b"PICTURE"
+    assert await fetcher.fetch("https://10.0.0.7/a") == b"PICTURE"
+    assert network.dialled == [("10.0.0.5", 8443), ("10.0.0.7", 443)]
+    assert network.asked[0].headers["host"] == "files.corp:8443"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://files.corp/a",
+        "https://files.corp:9443/a",
+        "http://files.corp:8443/a",
+        "https://wiki.corp:8443/a",
+    ],
+)
+async def test_what_a_named_host_leads_to_is_judged_anew(target: str) -> None:
+    network = redirecting(target)
+    network.names |= {"files.corp": [["10.0.0.5"]], "wiki.corp": [["10.0.0.6"]]}
+
+    with pytest.raises(InputError):
+        await network.fetcher(("files.corp", 8443)).fetch("https://files.corp:8443/a")
+
+    assert network.dialled == [("10.0.0.5", 8443)]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec=None), max_size=30))
 async def test_any_url_ends_in_a_picture_or_a_refusal(rest: str) -> None:
-    site = serving()
+    network = answering(*serve())
     with suppress(InputError):
-        assert await site.fetcher().fetch(f"https:{rest}") == b"PICTURE"
+        assert await network.fetcher().fetch(f"https:{rest}") == b"PICTURE"
 
-    assert all(request.url.scheme == "https" and request.url.host for request in site.asked)
+    assert all(port == 443 for _address, port in network.dialled)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+async def test_any_answer_ends_in_a_picture_or_a_refusal(answer: bytes) -> None:
+    network = answering(answer)
+    with suppress(InputError):
+        await network.fetcher().fetch(URL)
+
+    assert network.open == []

@@ -7,32 +7,30 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.sources import loader
-from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources, check_picture, name_of
 from tests.support.pictures import mask, picture
-from tests.support.upstreams import streamed
+from tests.support.sites import Asked, Network, Piece, serve
 
 pytestmark = pytest.mark.anyio
 PNG = picture()
 LOADED = InputImage(PNG, "image.png", "image/png", Size(64, 48), has_alpha=False)
 
 
-def answer(request: httpx2.Request) -> httpx2.Response:
-    return streamed(200, PNG if request.url.path.endswith(".png") else b"<html>secret</html>")
+def answer(asked: Asked) -> list[Piece]:
+    return serve(200, PNG if asked.target.endswith(".png") else b"<html>secret</html>")
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
     working_dir = tmp_path / "work"
     working_dir.mkdir()
-    return Sources(working_dir, HttpsFetcher(lambda: httpx2.MockTransport(answer)))
+    return Sources(working_dir, Network(answer).fetcher())
 
 
 async def refusal(sources: Sources, source: str) -> str:
