@@ -158,6 +158,27 @@ async def test_nobody_listening_is_proven_unsent_and_may_be_tried_again(tmp_path
     assert RetryPolicy().wait_before_next(error, 0) is not None
 
 
+async def test_what_stays_on_this_machine_goes_past_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Listener().listening() as proxy, Listener().listening() as listener:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+        assert await posted(listener.port, tmp_path, "http") == b"{}"
+    assert proxy.received == b""
+
+
+async def test_a_proxy_of_the_environments_carries_calls_to_the_api_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Listener().listening() as proxy, Listener().listening() as listener:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        await refused(listener.port, tmp_path)
+    assert proxy.received.startswith(f"CONNECT 127.0.0.1:{listener.port} HTTP/1.1\r\n".encode())
+    assert CANARY.encode() not in proxy.received
+    assert listener.received == b""
+
+
 class Silent(Listener):
     """Hears a handshake out and says nothing."""
 

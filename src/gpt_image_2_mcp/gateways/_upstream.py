@@ -154,6 +154,8 @@ class Upstream:
                 headers=self._account.headers(),
                 timeout=self._timeouts.for_client(),
                 transport=self._transport(),
+                # Plain http is for this machine alone: no HTTP_PROXY may read the key.
+                mounts={"http://": None},
                 follow_redirects=False,
                 limits=httpx2.Limits(max_connections=None),
             )
