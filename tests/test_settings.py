@@ -190,6 +190,15 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("OPENAI_BASE_URL", "http://127.0.0.1@evil.example/v1", "must be https"),
         ("OPENAI_BASE_URL", "https://me:secret@host/v1", "must not hold a user name or password"),
         ("OPENAI_BASE_URL", "https://me@host/v1", "must not hold a user name or password"),
+        ("OPENAI_BASE_URL", "https://@host/v1", "must not hold a user name or password"),
+        ("OPENAI_BASE_URL", "https://:@host/v1", "must not hold a user name or password"),
+        ("OPENAI_BASE_URL", "https://good\\@host/v1", "must not hold a user name or password"),
+        ("OPENAI_BASE_URL", "http://localhost\\.evil.example/v1", "must be https"),
+        ("OPENAI_BASE_URL", "https://good.example\\.evil.example/v1", "is not a URL"),
+        ("OPENAI_BASE_URL", "http://local\thost/v1", "is not a URL"),
+        ("OPENAI_BASE_URL", "https://host/v 1", "is not a URL"),
+        ("OPENAI_BASE_URL", "https://host/v1?key=secret", "must end with its path"),
+        ("OPENAI_BASE_URL", "https://host/v1#secret", "must end with its path"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_the_variables_name(name: str, value: str, rule: str) -> None:
@@ -331,6 +340,13 @@ def test_a_key_file_that_cannot_be_read_stops_the_start(home: Path) -> None:
     assert "OPENAI_API_KEY_FILE names a file that cannot be read" in refusal(OPENAI_API_KEY_FILE="folder")
     assert refusal(OPENAI_API_KEY_FILE="binary").endswith("(not text).")
     assert refusal(OPENAI_API_KEY_FILE="two") == "OPENAI_API_KEY_FILE has characters that no key has."
+
+
+def test_another_address_of_the_api_is_told_at_the_start() -> None:
+    (notice,) = read(OPENAI_BASE_URL="https://proxy.example:8443/openai/v1").notices
+
+    assert notice == "OPENAI_BASE_URL: calls and the key go to proxy.example:8443."
+    assert read(OPENAI_BASE_URL=DEFAULT_BASE_URL).notices == ()
 
 
 def test_an_old_switch_is_ignored_with_a_notice() -> None:

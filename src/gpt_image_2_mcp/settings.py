@@ -128,10 +128,11 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
 def _settings(environ: Mapping[str, str]) -> Settings:
     read = _Reader(environ)
     working_dir = _working_dir()
+    base_url = _base_url(read.text("OPENAI_BASE_URL"))
     ttl = read.whole("GPT_IMAGE_2_SESSION_TTL_MS", 3_600_000)
     return Settings(
         api_key=_key(read),
-        base_url=_base_url(read.text("OPENAI_BASE_URL")),
+        base_url=base_url,
         organization=read.header("OPENAI_ORG_ID"),
         project=read.header("OPENAI_PROJECT_ID"),
         model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
@@ -149,7 +150,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
-        notices=tuple(notice for name, notice in _IGNORED.items() if read.text(name)),
+        notices=_notices(read, base_url),
     )
 
 
@@ -229,9 +230,20 @@ def _base_url(url: str | None) -> str:
         raise _wrong("OPENAI_BASE_URL", "must be an https URL such as https://api.openai.com/v1")
     if parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
         raise _wrong("OPENAI_BASE_URL", "must be https, or the key would travel in the clear")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise _wrong("OPENAI_BASE_URL", "must not hold a user name or password")
+    # urlsplit passes over what the HTTP client refuses at the first call.
+    if "\\" in url or " " in url or not url.isprintable():
+        raise _wrong("OPENAI_BASE_URL", "is not a URL")
+    if "?" in url or "#" in url:
+        raise _wrong("OPENAI_BASE_URL", "must end with its path: what stands behind ? or # would not be sent")
     return url.rstrip("/")
+
+
+def _notices(read: _Reader, base_url: str) -> tuple[str, ...]:
+    host = urlsplit(base_url).netloc
+    elsewhere = [] if base_url == DEFAULT_BASE_URL else [f"OPENAI_BASE_URL: calls and the key go to {host}."]
+    return (*elsewhere, *(notice for name, notice in _IGNORED.items() if read.text(name)))
 
 
 def _workers() -> tuple[str, str]:
