@@ -77,6 +77,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.wait_s == 50
     assert settings.responses_model == DEFAULT_RESPONSES_MODEL
     assert not settings.allow_unsafe_output_dir
+    assert settings.allow_hosts == frozenset()
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -92,6 +93,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_MODEL="gpt-image-2.5-flare",
         GPT_IMAGE_2_OUTPUT_DIR="pictures",
         GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR="1",
+        GPT_IMAGE_2_ALLOW_HOSTS="Files.Corp, 10.0.0.5:8443,[FD00::0:5]:444,",
         GPT_IMAGE_2_STATE_DIR="~/state",
         GPT_IMAGE_2_SESSION_STORE="Memory",
         GPT_IMAGE_2_SESSION_MAX="7",
@@ -112,6 +114,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.model == "gpt-image-2.5-flare"
     assert settings.output_dir == home / "pictures"
     assert settings.allow_unsafe_output_dir
+    assert settings.allow_hosts == {("files.corp", 443), ("10.0.0.5", 8443), ("fd00::5", 444)}
     assert settings.state_dir == home / "state"
     assert settings.session_store == "memory"
     assert settings.session_max == 7
@@ -199,6 +202,14 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("OPENAI_BASE_URL", "https://host/v 1", "is not a URL"),
         ("OPENAI_BASE_URL", "https://host/v1?key=secret", "must end with its path"),
         ("OPENAI_BASE_URL", "https://host/v1#secret", "must end with its path"),
+        *[
+            ("GPT_IMAGE_2_ALLOW_HOSTS", value, "must be a list of host or host:port")
+            for value in ("*", "*.corp", "https://a", "a/b", "me:secret@a", "a b", "a:0", "a:65536", "a:x")
+        ],
+        *[
+            ("GPT_IMAGE_2_ALLOW_HOSTS", value, "must be a list of host or host:port")
+            for value in ("127.1", "10.0.0.0/8", "fd00::5", "bücher.example", "a.", "good.example,*", "a;b")
+        ],
     ],
 )
 def test_a_wrong_value_stops_the_start_with_the_variables_name(name: str, value: str, rule: str) -> None:

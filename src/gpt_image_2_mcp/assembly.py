@@ -41,6 +41,7 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
     """The service that the settings describe, recovery at work beside it."""
+    from gpt_image_2_mcp.sources.dialling import Dialler
     from gpt_image_2_mcp.sources.https import HttpsFetcher
     from gpt_image_2_mcp.sources.loader import Sources
 
@@ -58,7 +59,7 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
         )
         stack.push_async_callback(operations.close)
         await operations.start_recovery()
-        sources = Sources(settings.working_dir, HttpsFetcher())
+        sources = Sources(settings.working_dir, HttpsFetcher(Dialler(settings.allow_hosts)))
         yield ImageService(operations, sources, sessions, _defaults(settings), utc_now)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL
 from gpt_image_2_mcp.errors import ConfigurationError
+from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.models import Secret
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -46,6 +47,13 @@ TABLE: Final = (
     ),
     Setting(
         "GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR", "1 lets calls write into system and credential folders.", "0"
+    ),
+    Setting(
+        "GPT_IMAGE_2_ALLOW_HOSTS",
+        "Hosts that input pictures may come from though they are internal or not on port 443: host or "
+        "host:port, parted by commas.",
+        "none: only public addresses, port 443",
+        "files.corp.example,10.0.0.5:8443",
     ),
     Setting(
         "GPT_IMAGE_2_STATE_DIR",
@@ -92,6 +100,7 @@ class Settings:
     model: str
     output_dir: Path | None
     allow_unsafe_output_dir: bool
+    allow_hosts: frozenset[tuple[str, int]]
     config_home: Path
     state_dir: Path
     working_dir: Path
@@ -138,6 +147,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
         output_dir=read.path("GPT_IMAGE_2_OUTPUT_DIR", working_dir),
         allow_unsafe_output_dir=read.flag("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR"),
+        allow_hosts=_allow_hosts(read.text("GPT_IMAGE_2_ALLOW_HOSTS") or ""),
         config_home=working_dir / _config_home(read),
         state_dir=read.path("GPT_IMAGE_2_STATE_DIR", working_dir) or _platform_state_dir(),
         working_dir=working_dir,
@@ -238,6 +248,17 @@ def _base_url(url: str | None) -> str:
     if "?" in url or "#" in url:
         raise _wrong("OPENAI_BASE_URL", "must end with its path: what stands behind ? or # would not be sent")
     return url.rstrip("/")
+
+
+def _allow_hosts(text: str) -> frozenset[tuple[str, int]]:
+    hosts = [host_and_port(item.strip()) for item in text.split(",") if item.strip()]
+    if None in hosts:
+        raise _wrong(
+            "GPT_IMAGE_2_ALLOW_HOSTS",
+            "must be a list of host or host:port without scheme, path or wildcard, IPv6 in brackets, "
+            "international names in their xn-- form",
+        )
+    return frozenset(host for host in hosts if host)
 
 
 def _notices(read: _Reader, base_url: str) -> tuple[str, ...]:
