@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from gpt_image_2_mcp.gateways import _sink
+from gpt_image_2_mcp.walking import sync_folder
 
 
 class Disk(io.FileIO):
@@ -67,7 +68,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, step: str, *folders: Path) -> None:
             os, "fsync", fails(os.fsync, lambda handle: any(_stands_in(handle, f) for f in folders))
         )
     else:
-        monkeypatch.setattr(_sink, "sync_folder", fails(_sink.sync_folder, lambda folder: folder in folders))
+        monkeypatch.setattr(_sink, "sync_folder", fails(sync_folder, lambda folder: folder in folders))
 
 
 def _stands_in(handle: int, folder: Path) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpt_image_2_mcp import walking
 from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.gateways import _sink
 from gpt_image_2_mcp.gateways._sink import Sink
@@ -198,7 +199,7 @@ def test_where_folders_cannot_be_flushed_an_answer_needs_none(
         return opened(path, flags, mode)
 
     monkeypatch.setattr(os, "open", as_on_windows)
-    monkeypatch.setattr(_sink, "os", SimpleNamespace(**{**vars(os), "name": "nt"}))
+    monkeypatch.setattr(walking, "os", SimpleNamespace(**{**vars(os), "name": "nt"}))
     assert written(Sink(targets(folders))).read_bytes() == WHOLE
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.walking import sync_folder
 
 _COPY_BYTES: Final = 1024 * 1024
 
@@ -131,14 +132,3 @@ def _remove(path: Path) -> None:
 
 def _part(target: Path) -> Path:
     return target.with_name(f"{target.name.removesuffix('.resp')}.part")
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's names; Windows cannot and need not."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
