@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -90,13 +90,19 @@ def test_a_hostile_prefix_becomes_a_plain_label(prefix: str, label: str) -> None
     index=st.integers(0, 9),
     digits=st.sampled_from([6, 10, 16, 32]),
 )
+@example("../../x", None, 0, 6)
+@example("CON", 1, 0, 6)
+@example("nul.png", None, 0, 6)
+@example("\U0001f98a" * 63 + "xyz", None, 0, 32)
+@example("a\0b", None, 0, 6)
+@example("--help", None, 9, 32)
 def test_any_prefix_gives_one_plain_bounded_file_name(
     prefix: str | None, turn: int | None, index: int, digits: int
 ) -> None:
     name = placed("session", prefix, turn).filename("jpeg", index, 10, digits=digits)
 
-    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*\.jpeg", name)
-    assert len(name) <= 140
+    assert re.fullmatch(r"session-[A-Za-z0-9_-]*\.jpeg", name)
+    assert len(name.encode()) <= 140
     assert Path("/out", name).parent == Path("/out")
 
 

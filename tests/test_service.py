@@ -265,6 +265,24 @@ async def test_a_turn_stays_with_the_sessions_model_and_folder(bench: Bench) -> 
     assert Path(second.images[0].file_path).parent == bench.folder / "mine"
 
 
+async def test_a_turn_whose_folder_is_no_longer_allowed_is_refused_before_anything_is_sent(
+    bench: Bench,
+) -> None:
+    first = await start(bench.service())
+    bench.refuse_folder = StorageError("/old is no folder that pictures are written to (~/new).")
+    with pytest.raises(StorageError) as caught:
+        await go_on(bench.service(), first.session_id)
+    assert caught.value.message == (
+        "The folder of this session cannot be used any more: "
+        "/old is no folder that pictures are written to (~/new)."
+    )
+    assert "start a new session from its last picture" in caught.value.hint.lower()
+    assert "GPT_IMAGE_2_OUTPUT_DIR" in caught.value.hint
+    assert len(bench.recorder.posts) == 1
+    bench.refuse_folder = None
+    assert (await go_on(bench.service(), first.session_id)).turn == 2
+
+
 async def test_two_turns_at_once_follow_each_other_and_none_is_lost(bench: Bench) -> None:
     service = bench.service()
     first = await start(service)

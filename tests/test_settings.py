@@ -78,6 +78,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.responses_model == DEFAULT_RESPONSES_MODEL
     assert not settings.allow_unsafe_output_dir
     assert settings.allow_hosts == frozenset()
+    assert settings.input_roots == ()
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -94,6 +95,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_OUTPUT_DIR="pictures",
         GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR="1",
         GPT_IMAGE_2_ALLOW_HOSTS="Files.Corp, 10.0.0.5:8443,[FD00::0:5]:444,",
+        GPT_IMAGE_2_INPUT_ROOTS=os.pathsep.join(["~/photos", "", f" {home} "]),
         GPT_IMAGE_2_STATE_DIR="~/state",
         GPT_IMAGE_2_SESSION_STORE="Memory",
         GPT_IMAGE_2_SESSION_MAX="7",
@@ -115,6 +117,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.output_dir == home / "pictures"
     assert settings.allow_unsafe_output_dir
     assert settings.allow_hosts == {("files.corp", 443), ("10.0.0.5", 8443), ("fd00::5", 444)}
+    assert settings.input_roots == (home / "photos", home)
     assert settings.state_dir == home / "state"
     assert settings.session_store == "memory"
     assert settings.session_max == 7
@@ -178,6 +181,9 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
         ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
         ("GPT_IMAGE_2_STATE_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
+        ("GPT_IMAGE_2_INPUT_ROOTS", "~there-is-no-such-user/x", "names the home of a user there is not"),
+        ("GPT_IMAGE_2_INPUT_ROOTS", f"~{os.pathsep}photos", "must list absolute folders, parted by"),
+        ("GPT_IMAGE_2_INPUT_ROOTS", ".", "must list absolute folders, parted by"),
         ("OPENAI_API_KEY_FILE", "~there-is-no-such-user/x", "names the home of a user there is not"),
         ("OPENAI_API_KEY", "sk-1 2", "has characters that no key has"),
         ("OPENAI_API_KEY", "sk-\u0131", "has characters that no key has"),

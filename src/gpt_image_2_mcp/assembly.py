@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from gpt_image_2_mcp.errors import MissingKey
 from gpt_image_2_mcp.execution import Execution
-from gpt_image_2_mcp.folders import choose_output_dir, default_output_dir
+from gpt_image_2_mcp.folders import default_output_dir
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, Runner, SessionStore
+from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
 from gpt_image_2_mcp.settings import Settings, child_environment
@@ -59,8 +60,9 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
         )
         stack.push_async_callback(operations.close)
         await operations.start_recovery()
-        sources = Sources(settings.working_dir, HttpsFetcher(Dialler(settings.allow_hosts)))
-        yield ImageService(operations, sources, sessions, _defaults(settings), utc_now)
+        reading, writing = open_roots(settings)
+        sources = Sources(settings.working_dir, HttpsFetcher(Dialler(settings.allow_hosts)), reading)
+        yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now)
 
 
 @asynccontextmanager
@@ -128,12 +130,18 @@ def _open_runner(settings: Settings, execution: Execution) -> Runner:
     return ProcessRunner(spawn, execution, inline)
 
 
-def _defaults(settings: Settings) -> Defaults:
+def open_roots(settings: Settings) -> tuple[Roots, Roots]:
+    """The folders to read pictures from, and those to write them to."""
+    writing = tuple(writing_roots(settings.working_dir, settings.config_home, settings.output_dir))
+    return Roots.of(*reading_roots(writing, settings.input_roots)), Roots.of(*writing)
+
+
+def _defaults(settings: Settings, roots: Roots) -> Defaults:
     default = settings.output_dir or default_output_dir(settings.config_home, settings.working_dir)
 
-    def output_dir(asked: str | None) -> Path:
+    def output_dir(asked: str | None) -> OutputDir:
         return choose_output_dir(
-            asked, default, settings.working_dir, allow_unsafe=settings.allow_unsafe_output_dir
+            asked, default, settings.working_dir, roots, allow_unsafe=settings.allow_unsafe_output_dir
         )
 
     missing = None if settings.sandbox or settings.api_key else MissingKey("No OpenAI API key is set.")

@@ -70,7 +70,8 @@ class ImageJob:
 class Placement:
     """Folder and names of one call's pictures: `<kind>-<stamp>-<token>[-prefix][-turnN][-index].<format>`.
 
-    `token` is hexadecimal and longer than the six digits a name shows, so that a taken name can grow.
+    `token` is hexadecimal and longer than the six digits a name shows, so that a taken name can grow. `root`
+    is the real path that `folder` must lead below whenever it is written to; None in old journals.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Placement:
     token: str
     prefix: str | None = None
     turn: int | None = None
+    root: Path | None = None
 
     def filename(self, format_: str, index: int, count: int, *, digits: int = 6) -> str:
         parts = [self.kind, self.stamp, self.token[:digits]]

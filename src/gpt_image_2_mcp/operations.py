@@ -78,7 +78,7 @@ class Operations:
         Raises:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
         """
-        await self._images.prepare(placement.folder, _expected_bytes(job))
+        await self._images.prepare(placement, _expected_bytes(job))
         await run_sync(self._spools.prepare)
         now = self._clock()
         operation = Operation(

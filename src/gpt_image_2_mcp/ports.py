@@ -172,8 +172,8 @@ class Runner(Protocol):
 class ImageStore(Protocol):
     """Files under final names."""
 
-    async def prepare(self, folder: Path, expected_bytes: int) -> None:
-        """Make `folder` and prove that it can be written and has room, before anything is paid.
+    async def prepare(self, placement: Placement, expected_bytes: int) -> None:
+        """Make the folder and prove that it can be written and has room, before anything is paid.
 
         Raises:
             StorageError: it cannot.

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final, Literal
+
+from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
 from gpt_image_2_mcp.checks import check_mask, check_options
@@ -54,6 +55,7 @@ from gpt_image_2_mcp.results import (
     SessionSummary,
     WorkingResult,
 )
+from gpt_image_2_mcp.roots import OutputDir
 
 ENDED_MEANWHILE: Final = (
     "The session was ended while this turn was made; start a new one from this picture to go on."
@@ -65,12 +67,12 @@ PictureResult = ImageResult | WorkingResult
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use;
-    `refusal` is why no paid call can be made at all.
+    """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use, or
+    refuses it, and may block; `refusal` is why no paid call can be made at all.
     """
 
     model: str
-    output_dir: Callable[[str | None], Path]
+    output_dir: Callable[[str | None], OutputDir]
     sandbox: bool = False
     refusal: ImageServerError | None = None
 
@@ -98,7 +100,7 @@ class ImageService:
 
     async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
         job = ImageJob("generate", request.prompt, self._options(request))
-        placement = self._placement("image", request.output_dir, request.filename_prefix)
+        placement = await self._placement("image", request.output_dir, request.filename_prefix)
 
         async def begin(fingerprint: str) -> Operation:
             return await self._operations.begin(job, placement, fingerprint)
@@ -107,7 +109,7 @@ class ImageService:
 
     async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PictureResult:
         job = await self._edit_job(request)
-        placement = self._placement("edit", request.output_dir, request.filename_prefix)
+        placement = await self._placement("edit", request.output_dir, request.filename_prefix)
 
         async def begin(fingerprint: str) -> Operation:
             return await self._operations.begin(job, placement, fingerprint)
@@ -116,7 +118,7 @@ class ImageService:
 
     async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PictureResult:
         job = await self._edit_job(request)
-        placement = self._placement("session", request.output_dir, request.filename_prefix, turn=1)
+        placement = await self._placement("session", request.output_dir, request.filename_prefix, turn=1)
 
         async def begin(fingerprint: str) -> Operation:
             session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
@@ -132,11 +134,11 @@ class ImageService:
             async with AsyncExitStack() as held:
                 session = await self._turn_of(request.session_id, caller, held)
                 options = self._checked(inherit(request, session))
-                image = await self._sources.load_stored(session.last.image)
-                job = ImageJob("edit", request.prompt, options, _numbered([image]))
                 prefix = request.filename_prefix or session.filename_prefix
                 number = session.last.number + 1
-                placement = self._placement("session", str(session.output_dir), prefix, turn=number)
+                placement = await self._next_placement(session, prefix, number)
+                image = await self._sources.load_stored(session.last.image)
+                job = ImageJob("edit", request.prompt, options, _numbered([image]))
                 step = SessionStep(session.id, number, turn_options(options), session.filename_prefix)
                 return await self._begin_turn(job, placement, fingerprint, step, held)
 
@@ -228,7 +230,17 @@ class ImageService:
         check_options(options, self._clock().date())
         return options
 
-    def _placement(
+    async def _next_placement(self, session: Session, prefix: str | None, turn: int) -> Placement:
+        try:
+            return await self._placement("session", str(session.output_dir), prefix, turn)
+        except StorageError as error:
+            raise StorageError(
+                f"The folder of this session cannot be used any more: {error.message}",
+                hint="Start a new session from its last picture, or set GPT_IMAGE_2_OUTPUT_DIR to that "
+                "folder and restart the server; nothing was sent.",
+            ) from None
+
+    async def _placement(
         self,
         kind: Literal["image", "edit", "session"],
         output_dir: str | None,
@@ -237,8 +249,8 @@ class ImageService:
     ) -> Placement:
         # Local time, as the original has it: people look for "the one I made at three".
         stamp = self._clock().astimezone().strftime("%Y%m%d-%H%M%S")
-        folder = self._defaults.output_dir(output_dir)
-        return Placement(folder, kind, stamp, secrets.token_hex(16), prefix, turn)
+        chosen = await run_sync(self._defaults.output_dir, output_dir)
+        return Placement(chosen.folder, kind, stamp, secrets.token_hex(16), prefix, turn, chosen.root)
 
     async def _outcome(self, operation: Operation) -> PictureResult:
         if operation.completed:

@@ -46,7 +46,14 @@ TABLE: Final = (
         "~/.config/gpt-image-2-mcp/output/<project>-<hash>",
     ),
     Setting(
-        "GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR", "1 lets calls write into system and credential folders.", "0"
+        "GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR",
+        "1 lets calls write into any folder, those of the system and of credentials too.",
+        "0",
+    ),
+    Setting(
+        "GPT_IMAGE_2_INPUT_ROOTS",
+        "More folders to read input pictures from: absolute, parted as in PATH.",
+        example="~/Photos",
     ),
     Setting(
         "GPT_IMAGE_2_ALLOW_HOSTS",
@@ -101,6 +108,7 @@ class Settings:
     output_dir: Path | None
     allow_unsafe_output_dir: bool
     allow_hosts: frozenset[tuple[str, int]]
+    input_roots: tuple[Path, ...]
     config_home: Path
     state_dir: Path
     working_dir: Path
@@ -148,6 +156,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         output_dir=read.path("GPT_IMAGE_2_OUTPUT_DIR", working_dir),
         allow_unsafe_output_dir=read.flag("GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR"),
         allow_hosts=_allow_hosts(read.text("GPT_IMAGE_2_ALLOW_HOSTS") or ""),
+        input_roots=read.folders("GPT_IMAGE_2_INPUT_ROOTS"),
         config_home=working_dir / _config_home(read),
         state_dir=read.path("GPT_IMAGE_2_STATE_DIR", working_dir) or _platform_state_dir(),
         working_dir=working_dir,
@@ -176,10 +185,15 @@ class _Reader:
 
     def path(self, name: str, working_dir: Path) -> Path | None:
         value = self.text(name)
-        try:
-            return working_dir / Path(value).expanduser() if value else None
-        except RuntimeError:
-            raise _wrong(name, "names the home of a user there is not") from None
+        return working_dir / _expanded(name, value) if value else None
+
+    def folders(self, name: str) -> tuple[Path, ...]:
+        """Absolute folders, parted as in PATH."""
+        values = (value.strip() for value in (self.text(name) or "").split(os.pathsep))
+        folders = tuple(_expanded(name, value) for value in values if value)
+        if not all(folder.is_absolute() for folder in folders):
+            raise _wrong(name, f"must list absolute folders, parted by {os.pathsep}")
+        return folders
 
     def header(self, name: str) -> str | None:
         """A value that travels in an HTTP header."""
@@ -207,6 +221,13 @@ class _Reader:
         if value not in words:
             raise _wrong(name, f"must be {' or '.join(words)}")
         return value
+
+
+def _expanded(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise _wrong(name, "names the home of a user there is not") from None
 
 
 def _wrong(name: str, rule: str) -> ConfigurationError:

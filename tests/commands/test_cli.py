@@ -71,6 +71,42 @@ def test_json_prints_the_structured_result_alone(home: Path) -> None:
     assert made["sandbox"] is True
 
 
+@pytest.fixture
+def no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests stand in a folder for temporary files, which is a root; here it is none."""
+    monkeypatch.setattr("gpt_image_2_mcp.roots._temporary", lambda: iter(()))
+
+
+@pytest.mark.usefixtures("no_roots")
+def test_what_a_person_types_is_allowed_wherever_it_is(home: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for folder in (photos, photos / "deep", home / ".ssh"):
+        folder.mkdir()
+    (photos / "a.png").write_bytes(picture())
+    (photos / "deep" / "b.png").write_bytes(picture())
+    (tmp_path / "link.png").symlink_to(photos / "deep" / "b.png")
+    (home / ".ssh" / "m.png").write_bytes(mask())
+    typed = ["../photos/a.png", (photos / "a.png").as_uri(), str(tmp_path / "link.png")]
+    out = ["--output-dir", str(tmp_path / "out")]
+    made = structured(run("edit", "add snow", *typed, "--mask", "~/.ssh/m.png", *out, *SMALL, "--json"))
+    assert Path(made["images"][0]["file_path"]).parent == tmp_path / "out"
+
+
+@pytest.mark.usefixtures("no_roots")
+@pytest.mark.parametrize("name", ["/etc/passwd", "/dev/zero", "text.png"])
+def test_what_a_person_types_must_still_be_a_picture(tmp_path: Path, home: Path, name: str) -> None:
+    (home / "text.png").write_text("no picture")
+    result = run("edit", "x", name, "--sandbox")
+    assert result.exit_code == 2
+    assert "is not a PNG, JPEG or WebP picture" in result.stderr or "(not a file)" in result.stderr
+
+
+def test_a_folder_of_nobody_is_a_usage_error_of_the_folder() -> None:
+    result = run("generate", "x", *SMALL, "--output-dir", "~there-is-no-such-user/x")
+    assert result.exit_code == 1
+    assert "output_dir names no folder that can be" in result.stderr
+
+
 def test_edit_takes_images_after_the_prompt(home: Path) -> None:
     (home / "a.png").write_bytes(picture())
     (home / "b.webp").write_bytes(picture(format_="WEBP"))

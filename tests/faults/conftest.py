@@ -31,7 +31,8 @@ def stack(tmp_path: Path, upstream: RawUpstream) -> Stack:
 
 @pytest.fixture
 def nursery() -> Iterator[Nursery]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}  # noqa: TID251 - to start a child
+    places = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": places}  # noqa: TID251 - to start a child
     with Nursery.spawned(environment) as started:
         yield started
 

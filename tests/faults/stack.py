@@ -24,6 +24,7 @@ from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Spools
 from gpt_image_2_mcp.results import ImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
+from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService, PictureResult
 from gpt_image_2_mcp.sources.https import HttpsFetcher
@@ -96,11 +97,11 @@ class Stack:
                 utc_now,
             )
             sessions = SqliteSessionStore(parts.database, self.state / "locks", utc_now)
-            defaults = Defaults("gpt-image-2", lambda _asked: self.pictures)
+            chosen = OutputDir(self.pictures, real_path(self.folder))
+            defaults = Defaults("gpt-image-2", lambda _asked: chosen)
+            sources = Sources(self.folder, HttpsFetcher(), Roots.of(self.folder))
             try:
-                yield ImageService(
-                    operations, Sources(self.folder, HttpsFetcher()), sessions, defaults, utc_now
-                )
+                yield ImageService(operations, sources, sessions, defaults, utc_now)
             finally:
                 await operations.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -47,7 +47,7 @@ class Steps:
         if inspect.iscoroutinefunction(function):
 
             async def later(*args: Any, **options: Any) -> Any:
-                label = _labelled(name, args)
+                label = _labelled(name, args, options)
                 self.act(f"before {label}")
                 result = await function(*args, **options)
                 self.act(f"after {label}")
@@ -56,7 +56,7 @@ class Steps:
             return later
 
         def now(*args: Any, **options: Any) -> Any:
-            label = _labelled(name, args)
+            label = _labelled(name, args, options)
             self.act(f"before {label}")
             result = function(*args, **options)
             self.act(f"after {label}")
@@ -153,17 +153,22 @@ class _SteppedStream(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
-def _labelled(name: str, args: tuple[Any, ...]) -> str:
+def _labelled(name: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> str:
     """A step's name with what it is done to: a state, or what kind of file."""
     if name == "journal.move":
         return f"{name} to {args[2]}"
     if name in SYSTEM_CALLS:
-        return f"{name} of {_kind_of(args[0])}"
+        folder = options.get("dir_fd", options.get("src_dir_fd"))
+        return f"{name} of {_kind_of(args[0] if folder is None else _path_of(folder) / args[0])}"
     return name
 
 
+def _path_of(handle: int) -> Path:
+    return Path(f"/proc/self/fd/{handle}").resolve()
+
+
 def _kind_of(file: int | str | os.PathLike[str]) -> str:
-    path = Path(f"/proc/self/fd/{file}").resolve() if isinstance(file, int) else Path(file)
+    path = _path_of(file) if isinstance(file, int) else Path(file)
     if path.is_dir():
         return f"the folder {path.name}"
     room = "spool" if "spool" in path.parent.name else path.parent.name

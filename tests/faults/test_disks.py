@@ -123,7 +123,7 @@ async def test_whichever_call_of_the_system_fails_nothing_that_came_is_lost(
 async def test_a_disk_without_hard_links_gets_whole_pictures_and_no_empty_ones(
     stack: Stack, upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch, left: bool
 ) -> None:
-    def no_link(*_paths: object) -> None:
+    def no_link(*_paths: object, **_options: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_link)
@@ -254,6 +254,32 @@ async def test_a_file_in_the_folders_place_keeps_the_picture_waiting(
     assert latest is not None
     assert (latest.state, latest.failure) == ("done", None)
     assert_stands(stack, upstream.posts, came)
+
+
+@pytest.mark.parametrize("where", ["pictures", "its parent"])
+async def test_a_link_in_the_folders_place_keeps_the_picture_waiting_and_nothing_goes_through_it(
+    tmp_path: Path, upstream: RawUpstream, where: str
+) -> None:
+    stack = Stack(tmp_path / "a" / "b", upstream.base_url)
+    call = await under_way(stack, upstream, n=2)
+    moved = stack.pictures if where == "pictures" else stack.pictures.parent
+    outside = tmp_path / "outside"
+    if where == "pictures":
+        outside.mkdir()
+    moved.rename(tmp_path / "moved")
+    if where != "pictures":  # the rest of the folder stands there, and is the attacker's
+        (tmp_path / "moved").rename(outside)
+    moved.symlink_to(outside, target_is_directory=True)
+    before = sorted(outside.rglob("*.png"))
+    came = await call
+    assert (came.state, type(came.error)) == ("received", StorageError)
+    assert "no longer leads below" in came.told
+    assert sorted(outside.rglob("*.png")) == before
+    moved.unlink()
+    (tmp_path / "moved" if where == "pictures" else outside).rename(moved)
+    at_last = await collected(stack, came)
+    assert at_last.result is not None
+    assert_stands(stack, upstream.posts, came, at_last)
 
 
 async def test_a_folder_that_turns_read_only_keeps_the_picture_waiting(

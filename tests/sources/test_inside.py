@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpt_image_2_mcp.errors import InputError
+from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources.loader import Sources
 from tests.sources.inside import (
     FIXED,
@@ -38,7 +39,7 @@ class Outside(Network):
     def __init__(self, folder: Path) -> None:
         super().__init__(self._next)
         self._hops: list[str] = []
-        self._sources = Sources(folder, self.fetcher())
+        self._sources = Sources(folder, self.fetcher(), Roots.of(folder))
 
     async def resolve(self, host: str, port: int) -> list[str]:
         if host not in self.names:

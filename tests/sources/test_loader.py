@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources import loader
 from gpt_image_2_mcp.sources.loader import Sources, check_picture, name_of
 from tests.support.pictures import mask, picture
@@ -30,7 +32,7 @@ def answer(asked: Asked) -> list[Piece]:
 def sources(tmp_path: Path) -> Sources:
     working_dir = tmp_path / "work"
     working_dir.mkdir()
-    return Sources(working_dir, Network(answer).fetcher())
+    return Sources(working_dir, Network(answer).fetcher(), Roots.of(tmp_path))
 
 
 async def refusal(sources: Sources, source: str) -> str:
@@ -124,12 +126,40 @@ async def test_other_files_are_refused_whatever_they_are_called(
     assert await refusal(sources, "cat.png") == "cat.png is not a PNG, JPEG or WebP picture."
 
 
-@pytest.mark.skipif(not Path("/etc/passwd").exists(), reason="the file is of POSIX")
-@pytest.mark.parametrize("source", ["/etc/passwd", "file:///etc/passwd", "../" * 20 + "etc/passwd"])
-async def test_a_system_file_is_refused_and_nothing_of_it_is_told(sources: Sources, source: str) -> None:
+@pytest.mark.parametrize("source", ["/etc/passwd", "file:///etc/passwd", "../" * 20 + "etc/passwd", "/gone"])
+async def test_a_path_outside_of_the_roots_is_refused_and_nothing_of_it_is_told(
+    sources: Sources, tmp_path: Path, source: str
+) -> None:
     message = await refusal(sources, source)
 
-    assert message == f"{source} is not a PNG, JPEG or WebP picture."
+    assert re.search(rf" is in no folder that pictures are read from \({tmp_path}; ", message)
+
+
+@pytest.mark.parametrize(
+    "source", ["a.png", "/a.png", "~/a.png", "file:///a.png", "C:\\a.png", "~nobody/a.png"]
+)
+async def test_where_local_paths_are_off_none_is_read_whether_or_not_it_is_there(
+    tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    sources = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path), local_paths=False)
+
+    with pytest.raises(InputError) as caught:
+        await sources.load(source)
+    assert caught.value.message == f"{source} is a local file, and this server reads none."
+    assert caught.value.hint == "Give an https:// or data: URL; nothing was sent."
+
+
+async def test_where_local_paths_are_off_the_rest_is_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    sources = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path), local_paths=False)
+
+    assert await sources.load("https://pictures.example/a.png") == LOADED
+    assert await sources.load(f"data:image/png;base64,{base64.b64encode(PNG).decode()}") == LOADED
+    assert await sources.load_stored(stored(tmp_path / "a.png")) == LOADED
+    assert await refusal(sources, "http://x/a.png") == (
+        "http://x/a.png is of a kind that is not read: only https URLs are fetched."
+    )
 
 
 async def test_a_page_instead_of_a_picture_is_refused_without_its_words(sources: Sources) -> None:
@@ -197,8 +227,10 @@ def stored(path: Path, data: bytes = PNG) -> StoredImage:
 
 async def test_a_stored_picture_is_read_back(sources: Sources, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
+    elsewhere = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path / "work"))
 
     assert await sources.load_stored(stored(tmp_path / "a.png")) == LOADED
+    assert await elsewhere.load_stored(stored(tmp_path / "a.png")) == LOADED
 
 
 async def test_a_stored_picture_that_was_changed_is_not_sent(sources: Sources, tmp_path: Path) -> None:

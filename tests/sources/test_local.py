@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gpt_image_2_mcp.errors import InputError
+from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources import local
-from gpt_image_2_mcp.sources.local import path_of_file_url, read_local
+from gpt_image_2_mcp.sources.local import local_path, path_of_file_url, read_below, read_own
 
 
 @pytest.mark.parametrize(
@@ -46,26 +50,142 @@ def test_a_file_url_of_elsewhere_or_nowhere_is_refused(url: str) -> None:
         path_of_file_url(url)
 
 
+def test_a_source_is_a_path_or_a_url_of_another_kind(tmp_path: Path, home: Path) -> None:
+    for source, path in {
+        "a b.png": tmp_path / "a b.png",
+        "../a.png": tmp_path / ".." / "a.png",
+        "/x/a.png": Path("/x/a.png"),
+        "~/a.png": home / "a.png",
+        "~nobody-of-this-name": tmp_path / "~nobody-of-this-name",
+        "File:///x/a%20b.png": Path("/x/a b.png"),
+        "c:x": tmp_path / "c:x",
+        "javascript:x": tmp_path / "javascript:x",
+        "%2e%2e/a.png": tmp_path / "%2e%2e" / "a.png",
+    }.items():
+        assert local_path(source, tmp_path) == path
+    for source in ("https://x/a.png", "HTTPS:x", "data:,x", "http://x", "ftp://x/a.png", "s3://a/b"):
+        assert local_path(source, tmp_path) is None
+
+
+def read_local(path: Path) -> bytes:
+    """As a caller may whose root is the file's folder."""
+    return read_below(Roots.of(path.parent), path)
+
+
 def test_a_file_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(range(256)) * 100)
 
     assert read_local(tmp_path / "a") == bytes(range(256)) * 100
 
 
-def test_a_large_file_is_read_one_byte_over_the_limit(
+def test_a_file_over_the_limit_is_refused_by_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MAX_INPUT_BYTES", 10)
-    (tmp_path / "a").write_bytes(bytes(100))
+    (tmp_path / "a").write_bytes(bytes(10))
+    assert read_local(tmp_path / "a") == bytes(10)
 
-    assert len(read_local(tmp_path / "a")) == 11
+    (tmp_path / "a").write_bytes(bytes(11))
+    with pytest.raises(InputError, match=r"/a is larger than 50 MB\."):
+        read_local(tmp_path / "a")
 
 
-def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"x")
-    (tmp_path / "link").symlink_to(tmp_path / "a")
+def test_a_file_of_holes_is_refused_without_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(1 << 40)
 
-    assert read_local(tmp_path / "link") == b"x"
+    class Unread(io.FileIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise AssertionError
+
+    monkeypatch.setattr(os, "fdopen", Unread)
+    with pytest.raises(InputError, match="is larger than 50 MB"):
+        read_own(tmp_path / "a.png")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused_once_it_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MAX_INPUT_BYTES", 10)
+    path = tmp_path / "a"
+    path.write_bytes(bytes(10))
+    fstat = os.fstat
+
+    def appended(handle: int) -> os.stat_result:
+        found = fstat(handle)
+        with path.open("ab") as file:
+            file.write(bytes(5))
+        return found
+
+    monkeypatch.setattr(os, "fstat", appended)
+    with pytest.raises(InputError, match="is larger than 50 MB"):
+        read_own(path)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_what_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(10))
+    fstat = os.fstat
+
+    def cut(handle: int) -> os.stat_result:
+        found = fstat(handle)
+        os.truncate(path, 4)
+        return found
+
+    monkeypatch.setattr(os, "fstat", cut)
+    assert read_own(path) == bytes(4)
+
+
+def test_a_link_to_a_file_is_followed_where_it_stays_below_a_root(tmp_path: Path) -> None:
+    (tmp_path / "root" / "deep").mkdir(parents=True)
+    (tmp_path / "root" / "deep" / "a").write_bytes(b"x")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "root" / "deep" / "a")
+    (tmp_path / "root" / "way").symlink_to("deep", target_is_directory=True)
+    roots = Roots.of(tmp_path / "root")
+
+    for name in ("link", "way/a", "deep/../way/../deep/a"):
+        assert read_below(roots, tmp_path / "root" / name) == b"x"
+
+
+def test_what_lies_outside_is_refused_in_the_same_words_whether_or_not_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "there").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "there")
+    (tmp_path / "root" / "dangling").symlink_to(tmp_path / "gone")
+    monkeypatch.setattr(local, "open_file", None)
+    said = set()
+    for name in ("there", "gone", "folder", "there/below", "root/link", "root/dangling"):
+        with pytest.raises(InputError) as caught:
+            read_below(Roots.of(tmp_path / "root"), tmp_path / name)
+        said.add(str(caught.value).replace(str(tmp_path / name), "IT"))
+    (sentence,) = said
+    assert sentence == (
+        f"IT is in no folder that pictures are read from ({tmp_path.resolve() / 'root'}; never folders of "
+        "credentials or of the system). Copy the picture into one of these, or name its folder in "
+        "GPT_IMAGE_2_INPUT_ROOTS and restart the server; nothing was sent."
+    )
+
+
+def test_a_link_that_is_taken_away_while_it_is_followed_is_an_unreadable_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+
+    def gone(_path: str) -> str:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    roots = Roots.of(tmp_path)
+    monkeypatch.setattr(os, "readlink", gone)
+    for read in (partial(read_below, roots), read_own):
+        with pytest.raises(InputError, match=r"cannot be read \(No such file or directory\)"):
+            read(tmp_path / "a.png")
 
 
 def test_a_folder_is_no_file_and_leaves_no_handle_open(tmp_path: Path) -> None:
@@ -91,13 +211,13 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
 def test_a_device_is_refused(device: str) -> None:
     with pytest.raises(InputError, match="not a file"):
-        read_local(Path(device))
+        read_own(Path(device))
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="/proc is of Linux")
 def test_a_file_that_fails_while_it_is_read_is_refused() -> None:
     with pytest.raises(InputError, match=r"^/proc/self/mem cannot be read \(Input/output error\)"):
-        read_local(Path("/proc/self/mem"))
+        read_own(Path("/proc/self/mem"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import random
 import re
 import shutil
 import stat
-import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -26,8 +26,10 @@ from PIL import Image
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
+from gpt_image_2_mcp.roots import real_path
 from gpt_image_2_mcp.stores import files
 from gpt_image_2_mcp.stores.files import FileImageStore
+from gpt_image_2_mcp.walking import Folder
 from tests.support.pictures import picture
 
 pytestmark = pytest.mark.anyio
@@ -41,8 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def placement(folder: Path) -> Placement:
-    return Placement(folder, "image", "20260422-150301", TOKEN)
+def placement(folder: Path, tmp_path: Path) -> Placement:
+    return Placement(folder, "image", "20260422-150301", TOKEN, root=real_path(tmp_path))
 
 
 def spooled(
@@ -59,6 +61,10 @@ def encoded(tmp_path: Path, data: bytes) -> EncodedPicture:
 
 async def saved(source: EncodedPicture, placement: Placement, index: int = 0, count: int = 1) -> StoredImage:
     return await FileImageStore().save(source, placement, index, count)
+
+
+def _no_links(*_paths: Any, **_options: Any) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
 
 
 def names(folder: Path) -> list[str]:
@@ -203,6 +209,41 @@ async def test_another_file_is_never_overwritten(tmp_path: Path, placement: Plac
     assert stored.path.read_bytes() == PNG
 
 
+@pytest.mark.skipif(os.name != "posix", reason="of POSIX")
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda path, _outside: os.mkfifo(path),
+        lambda path, _outside: path.mkdir(),
+        lambda path, outside: path.symlink_to(outside),
+        lambda path, outside: path.symlink_to(outside.with_name("gone")),
+    ],
+    ids=["fifo", "folder", "link", "dangling link"],
+)
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+async def test_what_has_the_name_and_is_no_file_is_left_alone_and_not_followed(
+    tmp_path: Path,
+    placement: Placement,
+    monkeypatch: pytest.MonkeyPatch,
+    take: Callable[[Path, Path], None],
+    links: bool,
+) -> None:
+    (tmp_path / "outside").write_bytes(b"")
+    placement.folder.mkdir(parents=True)
+    taken = placement.folder / placement.filename("png", 0, 1)
+    take(taken, tmp_path / "outside")
+    before = taken.lstat()
+    if not links:
+        monkeypatch.setattr(os, "link", _no_links)
+
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert stored.path.name == "image-20260422-150301-a1b2c3d4e5.png"
+    assert os.path.samestat(taken.lstat(), before)
+    assert (tmp_path / "outside").read_bytes() == b""
+    assert names(tmp_path) == ["answer.0.resp", "home", "outside", "pictures"]
+
+
 async def test_a_name_grows_until_it_is_free(tmp_path: Path, placement: Placement) -> None:
     placement.folder.mkdir(parents=True)
     for digits in (6, 10, 16):
@@ -266,10 +307,6 @@ async def test_a_disk_without_hard_links_keeps_every_promise(
     assert names(placement.folder) == sorted([taken.name, first.path.name])
 
 
-def _no_links(*_paths: Any, **_options: Any) -> None:
-    raise OSError(errno.EPERM, "Operation not permitted")
-
-
 async def test_a_death_between_taking_a_name_and_moving_onto_it_leaves_no_empty_picture(
     tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,12 +323,12 @@ async def test_a_death_between_taking_a_name_and_moving_onto_it_leaves_no_empty_
 async def test_a_move_that_fails_gives_the_taken_name_back(
     tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_moves(*_paths: Any) -> None:
+    def no_moves(*_paths: Any, **_options: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "link", _no_links)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", no_moves)
+        patch.setattr(os, "replace", no_moves)
         with pytest.raises(StorageError, match="Input/output error"):
             await saved(encoded(tmp_path, PNG), placement)
         assert names(placement.folder) == []
@@ -348,8 +385,8 @@ async def test_each_picture_has_a_temporary_name_of_its_own_that_another_process
     seen: list[str] = []
     publish = files._publish
 
-    def watched(draft: Any, *args: Any) -> Path:
-        seen.append(draft.path.name)
+    def watched(draft: Any, *args: Any) -> str:
+        seen.append(draft.name)
         return publish(draft, *args)
 
     monkeypatch.setattr(files, "_publish", watched)
@@ -395,55 +432,114 @@ async def test_a_spool_that_is_gone_is_an_error_of_storage(tmp_path: Path, place
     assert names(placement.folder) == []
 
 
-async def test_preparing_makes_the_folder_and_leaves_no_trace(folder: Path) -> None:
-    await FileImageStore().prepare(folder, 1000)
-    await FileImageStore().prepare(folder, 1000)
+@pytest.mark.parametrize("when", ["before the call", "after it"])
+@pytest.mark.parametrize("depth", ["pictures", "pictures/project"])
+async def test_a_folder_that_a_link_leads_out_of_its_root_is_not_written_to(
+    tmp_path: Path, placement: Placement, when: str, depth: str
+) -> None:
+    root, outside = tmp_path / "pictures", tmp_path / "outside"
+    inside = replace(placement, root=real_path(root))
+    outside.mkdir()
+    if when == "after it":
+        await FileImageStore().prepare(inside, 1000)
+        shutil.rmtree(tmp_path / depth)
+    (tmp_path / depth).parent.mkdir(exist_ok=True)
+    (tmp_path / depth).symlink_to(outside, target_is_directory=True)
 
-    assert folder.is_dir()
-    assert names(folder) == []
+    with pytest.raises(StorageError, match="no longer leads below"):
+        await FileImageStore().prepare(inside, 1000)
+    with pytest.raises(StorageError, match="no longer leads below") as caught:
+        await saved(encoded(tmp_path, PNG), inside)
+    assert caught.value.hint.endswith("the answer itself was kept.")
+    assert list(outside.iterdir()) == []
+
+
+async def test_a_folder_that_leads_elsewhere_below_its_root_is_written_to(
+    tmp_path: Path, placement: Placement
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "pictures").symlink_to("elsewhere", target_is_directory=True)
+
+    stored = await saved(encoded(tmp_path, PNG), placement)
+
+    assert stored.path.parent == placement.folder
+    assert names(tmp_path / "elsewhere" / "project") == [stored.path.name]
+
+
+async def test_a_placement_of_an_old_journal_is_written_where_it_leads(
+    tmp_path: Path, placement: Placement
+) -> None:
+    stored = await saved(encoded(tmp_path, PNG), replace(placement, root=None))
+
+    assert stored.path.read_bytes() == PNG
+
+
+@pytest.mark.parametrize("name", [".ssh", "sub/../.ssh"])
+async def test_a_link_into_a_folder_of_credentials_below_the_root_is_not_followed(
+    tmp_path: Path, home: Path, placement: Placement, name: str
+) -> None:
+    (home / ".ssh").mkdir()
+    (home / "pictures").symlink_to(home / name, target_is_directory=True)
+    (home / "sub").mkdir()
+
+    with pytest.raises(StorageError, match="no longer leads below"):
+        await saved(
+            encoded(tmp_path, PNG), replace(placement, folder=home / "pictures", root=real_path(home))
+        )
+    assert list((home / ".ssh").iterdir()) == []
+
+
+async def test_preparing_makes_the_folder_and_leaves_no_trace(placement: Placement) -> None:
+    await FileImageStore().prepare(placement, 1000)
+    await FileImageStore().prepare(placement, 1000)
+
+    assert placement.folder.is_dir()
+    assert names(placement.folder) == []
 
 
 @pytest.mark.parametrize("missing", [0, 1])
 async def test_a_disk_needs_three_times_the_room_of_the_pictures(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, missing: int
+    placement: Placement, monkeypatch: pytest.MonkeyPatch, missing: int
 ) -> None:
     asked: list[Path] = []
 
-    def usage(path: Path) -> Any:
-        asked.append(path)
+    def usage(place: Any) -> Any:
+        asked.append(Path(f"/proc/self/fd/{place}").resolve() if isinstance(place, int) else place)
         return SimpleNamespace(free=3 * 50_000_000 - missing)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     if missing:
         with pytest.raises(StorageError, match="less than 143 MB free") as caught:
-            await FileImageStore().prepare(folder, 50_000_000)
+            await FileImageStore().prepare(placement, 50_000_000)
         assert caught.value.hint.endswith("nothing was sent.")
     else:
-        await FileImageStore().prepare(folder, 50_000_000)
-    assert asked == [folder]
-    assert names(folder) == []
+        await FileImageStore().prepare(placement, 50_000_000)
+    assert asked == [placement.folder]
+    assert names(placement.folder) == []
 
 
-async def test_a_folder_that_is_a_file_is_refused_before_anything_is_sent(folder: Path) -> None:
+async def test_a_folder_that_is_a_file_is_refused_before_anything_is_sent(
+    folder: Path, placement: Placement
+) -> None:
     folder.parent.mkdir()
     folder.write_text("a file")
 
     for place in (folder, folder / "below"):
         with pytest.raises(StorageError, match=f"^The folder {place} cannot be written") as caught:
-            await FileImageStore().prepare(place, 1000)
+            await FileImageStore().prepare(replace(placement, folder=place), 1000)
         assert caught.value.hint.endswith("nothing was sent.")
 
 
 async def test_a_read_only_disk_is_refused_before_anything_is_sent(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    placement: Placement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(**_options: Any) -> Any:
+    def read_only(_folder: Folder) -> Any:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(Folder, "open_nameless", read_only)
 
     with pytest.raises(StorageError, match="Read-only file system"):
-        await FileImageStore().prepare(folder, 1000)
+        await FileImageStore().prepare(placement, 1000)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
@@ -454,7 +550,7 @@ async def test_a_folder_without_the_right_to_write_is_refused(
     folder.chmod(0o500)
 
     with pytest.raises(StorageError, match="Permission denied"):
-        await FileImageStore().prepare(folder, 1000)
+        await FileImageStore().prepare(placement, 1000)
     with pytest.raises(StorageError, match="Permission denied"):
         await saved(encoded(tmp_path, PNG), placement)
 

@@ -79,7 +79,9 @@ FULL: dict[str, Any] = {
     "options": RenderOptions(
         model="gpt-image-2.5-flare", size="1024x640", quality="max", n=10, output_compression=0, user="u"
     ),
-    "placement": Placement(Path("/p q/\u72d0"), "session", "20261122-120000", "0f" * 16, "logo", 3),
+    "placement": Placement(
+        Path("/p q/\u72d0"), "session", "20261122-120000", "0f" * 16, "logo", 3, Path("/p q")
+    ),
     "step": SessionStep("s1", 1, TurnOptions(quality="max", size="1024x640"), "logo"),
     "estimate": 2_112_000,
     "attempts": 2,
@@ -111,6 +113,24 @@ async def test_what_was_completed_comes_back_as_it_was(
     assert await journal.commit("op-1", done) is True
     expected = replace(received, state="done", changed_at=now, completed=done, phase="")
     assert await journal.get("op-1") == expected
+
+
+async def test_an_operation_from_before_there_were_roots_comes_back_without_one(
+    folder: Path, clock: Clock
+) -> None:
+    made = operation(clock, **FULL)
+    async with journal_in(folder, clock) as journal:
+        await journal.reserve(made)
+
+    def age(db: sqlite3.Connection) -> None:
+        with db:
+            db.execute("UPDATE operations SET placement = json_remove(CAST(placement AS TEXT), '$.root')")
+
+    async with database(folder) as opened:
+        await opened.run(age)
+    async with journal_in(folder, clock) as journal:
+        found = await journal.get("op-1")
+    assert found.placement == replace(made.placement, root=None)
 
 
 async def test_an_unknown_operation_is_not_found(journal: Journal, clock: Clock) -> None:

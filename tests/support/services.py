@@ -18,6 +18,7 @@ from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
 from gpt_image_2_mcp.results import ImageResult, SessionImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
+from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
 from gpt_image_2_mcp.sources.https import HttpsFetcher
@@ -56,6 +57,7 @@ class Bench:
     images: ImageStore = field(default_factory=FileImageStore)
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
+    roots: Roots | None = None
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
     _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Bench:
         self.sessions = self.sessions or MemorySessionStore(self.clock)
         return ImageService(
             self.operations(),
-            Sources(self.folder, HttpsFetcher()),
+            Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder)),
             self.sessions,
             Defaults("gpt-image-2", self._output_dir, refusal=self.refusal),
             self.clock,
@@ -120,10 +122,10 @@ class Bench:
     def spools(self) -> SpoolFolder:
         return SpoolFolder(self.spool, self.folder / "second-spool")
 
-    def _output_dir(self, asked: str | None) -> Path:
+    def _output_dir(self, asked: str | None) -> OutputDir:
         if self.refuse_folder:
             raise self.refuse_folder
-        return self.folder / asked if asked else self.pictures
+        return OutputDir(self.folder / asked if asked else self.pictures, real_path(self.folder))
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.pictures.iterdir())

@@ -33,26 +33,22 @@ async def _demo(output_dir: str | None) -> None:
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
 
-    environment = child_environment({"GPT_IMAGE_2_SANDBOX": "1"})
+    # What a person types is allowed by being set; as an argument it would have to lie below a root.
+    chosen = {"GPT_IMAGE_2_OUTPUT_DIR": output_dir} if output_dir else {}
+    environment = child_environment({"GPT_IMAGE_2_SANDBOX": "1", **chosen})
     command = StdioServerParameters(
         command=sys.executable, args=["-m", "gpt_image_2_mcp", "serve"], env=environment
     )
     async with Client(stdio_client(command)) as client:
-        await _walk_through(client, {"output_dir": output_dir} if output_dir else {})
+        await _walk_through(client)
 
 
-async def _walk_through(client: Any, folder: dict[str, str]) -> None:
+async def _walk_through(client: Any) -> None:
     click.echo(f"Connected over stdio, MCP {client.protocol_version}. Sandbox: nothing is sent or billed.\n")
-    made = await _step(
-        client, "generate_image", prompt=_LIGHTHOUSE, size="1536x1024", quality="high", **folder
-    )
+    made = await _step(client, "generate_image", prompt=_LIGHTHOUSE, size="1536x1024", quality="high")
     first = made["images"][0]["file_path"]
-    await _step(
-        client, "edit_image", prompt="Make it a winter evening", images=[first], size="1024x1024", **folder
-    )
-    turn = await _step(
-        client, "start_edit_session", prompt="Make the sky more orange", images=[first], **folder
-    )
+    await _step(client, "edit_image", prompt="Make it a winter evening", images=[first], size="1024x1024")
+    turn = await _step(client, "start_edit_session", prompt="Make the sky more orange", images=[first])
     session = turn["session_id"]
     await _step(client, "continue_edit_session", session_id=session, prompt="Add a small boat on the horizon")
     await client.call_tool("end_edit_session", {"session_id": session})

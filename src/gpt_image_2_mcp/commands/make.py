@@ -7,21 +7,25 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
-from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest
 from gpt_image_2_mcp.requests import (
     Arguments,
     EditRequest,
     GenerateRequest,
     parse_arguments,
 )
+from gpt_image_2_mcp.roots import folder_of, real_path
 from gpt_image_2_mcp.schemas import input_schema
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService, PictureResult
+from gpt_image_2_mcp.settings import Settings
+from gpt_image_2_mcp.sources.local import local_path
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
 Make = Callable[[ImageService, Any], Awaitable[PictureResult]]
@@ -36,7 +40,7 @@ def _command(name: str, help_text: str, request: type[Arguments], make: Make) ->
             parsed = parse_arguments(request, given)
         except InvalidRequest as error:
             fail(error)
-        _make(lambda service: make(service, parsed), as_json=as_json, sandbox=sandbox)
+        _make(parsed, lambda service: make(service, parsed), as_json=as_json, sandbox=sandbox)
 
     return click.Command(name, callback=run, params=_parameters(request), help=help_text)
 
@@ -73,13 +77,33 @@ def _option(request: type[Arguments], field: str) -> click.Option:
     )
 
 
-def _make(work: Callable[[ImageService], Awaitable[PictureResult]], *, as_json: bool, sandbox: bool) -> None:
+def _make(
+    request: Arguments,
+    work: Callable[[ImageService], Awaitable[PictureResult]],
+    *,
+    as_json: bool,
+    sandbox: bool,
+) -> None:
     async def with_progress(service: ImageService) -> PictureResult:
         async with _progress():
             return await work(service)
 
-    result = run_with_service(settings_or_exit(sandbox=sandbox), with_progress)
+    settings = _trusting(request, settings_or_exit(sandbox=sandbox))
+    result = run_with_service(settings, with_progress)
     click.echo(result.model_dump_json(indent=2) if as_json else summarize(result))
+
+
+def _trusting(request: Arguments, settings: Settings) -> Settings:
+    """A person is not a model: the folders of what was typed are roots for this run."""
+    try:
+        sources = [*getattr(request, "images", ()), *filter(None, [getattr(request, "mask", None)])]
+        paths = (local_path(source, settings.working_dir) for source in sources)
+        folders = tuple(real_path(path).parent for path in paths if path)
+        asked = getattr(request, "output_dir", None)
+        output_dir = folder_of(asked, settings.working_dir) if asked else settings.output_dir
+    except ImageServerError as error:
+        fail(error)
+    return replace(settings, input_roots=(*settings.input_roots, *folders), output_dir=output_dir)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +13,24 @@ from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.image_headers import read_header
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources.data_urls import decode_data_url
 from gpt_image_2_mcp.sources.https import HttpsFetcher
-from gpt_image_2_mcp.sources.local import path_of_file_url, read_local
+from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
 
 INPUT_FORMATS: Final = ("png", "jpeg", "webp")
 
 
 class Sources:
-    """Loader of input images; relative paths count from `working_dir`."""
+    """Loader of input images; relative paths count from `working_dir`, and all must lead below `roots`.
 
-    def __init__(self, working_dir: Path, fetcher: HttpsFetcher) -> None:
-        self._working_dir = working_dir
+    Without `local_paths` no path or file URL is read: whoever calls from another machine has none here.
+    """
+
+    def __init__(
+        self, working_dir: Path, fetcher: HttpsFetcher, roots: Roots, *, local_paths: bool = True
+    ) -> None:
+        self._working_dir, self._roots, self._local_paths = working_dir, roots, local_paths
         self._fetcher = fetcher
 
     async def load(self, source: str) -> InputImage:
@@ -34,7 +39,7 @@ class Sources:
     async def load_stored(self, image: StoredImage) -> InputImage:
         hint = "Put it back, or call start_edit_session with the picture to go on from."
         try:
-            data = await run_sync(read_local, image.path)
+            data = await run_sync(read_own, image.path)
         except InputError:
             raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
         if hashlib.sha256(data).hexdigest() != image.sha256:
@@ -47,19 +52,15 @@ class Sources:
             return decode_data_url(source)
         if scheme.startswith("https:"):
             return await self._fetcher.fetch(source)
-        if scheme.startswith("file:"):
-            return await run_sync(read_local, path_of_file_url(source))
-        if re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE):
+        path = local_path(source, self._working_dir)
+        if path is None:
             raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
-        return await run_sync(_read_path, self._working_dir, source)
-
-
-def _read_path(working_dir: Path, source: str) -> bytes:
-    try:
-        path = Path(source).expanduser()
-    except RuntimeError:  # "~name" of a user there is not
-        path = Path(source)
-    return read_local(working_dir / path)
+        if not self._local_paths:
+            raise InputError(
+                f"{name_of(source)} is a local file, and this server reads none.",
+                hint="Give an https:// or data: URL; nothing was sent.",
+            )
+        return await run_sync(read_below, self._roots, path)
 
 
 def name_of(source: str) -> str:

@@ -1,16 +1,23 @@
-"""Reads local files, bounded, and turns file URLs into paths. Blocks: call it in a worker thread."""
+"""Reads local files below the roots, bounded, and turns sources into paths. Blocks: call it in a thread."""
 
 from __future__ import annotations
 
 import os
-import stat
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError
 from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.roots import Roots, real_path
+from gpt_image_2_mcp.walking import open_file
+
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def path_of_file_url(url: str) -> Path:
@@ -33,26 +40,76 @@ def _not_here(url: str) -> InputError:
     return InputError(f"{clean(url, 200)} is not a file on this machine.")
 
 
-def read_local(path: Path) -> bytes:
-    """At most one byte more than the API's limit of a regular file.
+def local_path(source: str, working_dir: Path) -> Path | None:
+    """The path that `source` is, whether or not anything is there; None where it is a URL of another kind.
 
     Raises:
-        InputError: it is missing, unreadable or no regular file.
+        InputError: it is a file URL of another host or without an absolute path.
     """
+    if source[:5].lower() == "file:":
+        return path_of_file_url(source)
+    if source[:6].lower().startswith(("data:", "https:")) or _URL.match(source):
+        return None
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        path = Path(source).expanduser()
+    except RuntimeError:  # "~name" of a user there is not
+        path = Path(source)
+    return working_dir / path
+
+
+def read_below(roots: Roots, path: Path) -> bytes:
+    """The regular file that `path` leads to, if that is below a root; read once.
+
+    Raises:
+        InputError: it is outside, which is said before anything is opened and whether or not it is there; or
+            it is missing, unreadable, no regular file, or larger than the API's limit.
+    """
+    with _translated(path):
+        place = roots.find(path)
+    if place is None:
+        raise InputError(
+            f"{clean(str(path), 300)} is in no folder that pictures are read from ({roots}; never folders of "
+            "credentials or of the system).",
+            hint="Copy the picture into one of these, or name its folder in GPT_IMAGE_2_INPUT_ROOTS and "
+            "restart the server; nothing was sent.",
+        )
+    return _read(path, place.real)
+
+
+def read_own(path: Path) -> bytes:
+    """A file that this server wrote, wherever that is.
+
+    Raises:
+        InputError: it is missing, unreadable, no regular file, or larger than the API's limit.
+    """
+    with _translated(path):
+        real = real_path(path)
+    return _read(path, real)
+
+
+def _read(path: Path, real: Path) -> bytes:
+    with _translated(path), os.fdopen(open_file(real), "rb") as file:
+        if os.fstat(file.fileno()).st_size > MAX_INPUT_BYTES:  # with holes it may take no room at all
+            raise _too_large(path)
+        data = file.read(MAX_INPUT_BYTES + 1)
+    if len(data) > MAX_INPUT_BYTES:  # it grew meanwhile
+        raise _too_large(path)
+    return data
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
-        raise _unreadable(path, getattr(error, "strerror", None) or "not a valid path") from None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _unreadable(path, "not a file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(MAX_INPUT_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(path, error.strerror or "input/output error") from None
-    finally:
-        os.close(handle)
+        why = error.strerror if isinstance(error, OSError) else "not a valid path"
+        raise _unreadable(path, why or "input/output error") from None
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(
+        f"{clean(str(path), 300)} is larger than 50 MB.", hint="Give a smaller picture; nothing was sent."
+    )
 
 
 def _unreadable(path: Path, why: str) -> InputError:

@@ -6,11 +6,10 @@ import errno
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Final
 
 import pybase64
@@ -19,18 +18,21 @@ from anyio.to_thread import run_sync
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.image_headers import ImageHeader, read_header
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
+from gpt_image_2_mcp.roots import Roots
+from gpt_image_2_mcp.walking import Folder, opened_folder
 
 _SLICE: Final = 1024 * 1024
 _HEADER_BYTES: Final = 256 * 1024
 _NAME_DIGITS: Final = (6, 10, 16, 32)
 """How much of a placement's token a name shows; more when the shorter one is taken."""
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """A decoded picture under its temporary name."""
 
-    path: Path
+    name: str
     header: ImageHeader
     size_bytes: int
     sha256: str
@@ -39,8 +41,8 @@ class _Draft:
 class FileImageStore:
     """Writes pictures; all disk work runs in worker threads."""
 
-    async def prepare(self, folder: Path, expected_bytes: int) -> None:
-        await run_sync(_prove_writable, folder, expected_bytes)
+    async def prepare(self, placement: Placement, expected_bytes: int) -> None:
+        await run_sync(_prove_writable, placement, expected_bytes)
 
     async def save(
         self, picture: EncodedPicture, placement: Placement, index: int, count: int
@@ -48,47 +50,54 @@ class FileImageStore:
         return await run_sync(_save, picture, placement, index, count)
 
 
-def _prove_writable(folder: Path, expected_bytes: int) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+def _prove_writable(placement: Placement, expected_bytes: int) -> None:
+    with _opened(placement, "nothing was sent") as folder:
         # Three times over: the raw answer, the picture, and some air for everybody else.
-        if shutil.disk_usage(folder).free < 3 * expected_bytes:
+        if folder.free_bytes() < 3 * expected_bytes:
             raise OSError(errno.ENOSPC, f"less than {3 * expected_bytes >> 20} MB free")
-        with tempfile.TemporaryFile(dir=folder) as probe:
+        with os.fdopen(folder.open_nameless(), "wb") as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
             os.fsync(probe.fileno())
+
+
+@contextmanager
+def _opened(placement: Placement, what_of_it: str) -> Iterator[Folder]:
+    """The folder where it leads now, which must still be below its root; what fails in it is translated."""
+    asked, root = placement.folder, placement.root
+    try:
+        place = (Roots((root,)) if root else Roots.of(asked)).find(asked)
+        if place is None:
+            raise StorageError(
+                f"The folder {asked} no longer leads below {root}.",
+                hint=f"A link was put in its way: take that out; {what_of_it}.",
+            )
+        with opened_folder(place.real) as folder:
+            yield folder
     except OSError as error:
-        raise _unwritable(folder, error, "nothing was sent") from None
-
-
-def _unwritable(folder: Path, error: OSError, what_of_it: str) -> StorageError:
-    return StorageError(
-        f"The folder {folder} cannot be written ({error.strerror or error}).",
-        hint=f"Choose another output_dir or set GPT_IMAGE_2_OUTPUT_DIR; {what_of_it}.",
-    )
+        raise StorageError(
+            f"The folder {asked} cannot be written ({error.strerror or error}).",
+            hint=f"Choose another output_dir or set GPT_IMAGE_2_OUTPUT_DIR; {what_of_it}.",
+        ) from None
 
 
 def _save(picture: EncodedPicture, placement: Placement, index: int, count: int) -> StoredImage:
-    try:
-        placement.folder.mkdir(parents=True, exist_ok=True)
-        draft = _decode(picture, placement, index)
+    with _opened(placement, "the answer itself was kept") as folder:
+        draft = _decode(picture, folder, f".{placement.token}-{index}.part")
         try:
-            final = _publish(draft, placement, index, count)
+            final = _publish(draft, folder, placement, index, count)
         finally:
-            draft.path.unlink(missing_ok=True)
-        _sync_folder(placement.folder)
-    except OSError as error:
-        raise _unwritable(placement.folder, error, "the answer itself was kept") from None
-    return StoredImage(final, draft.size_bytes, draft.header.mime_type, draft.header.size, draft.sha256)
+            folder.remove(draft.name)
+        folder.sync()
+    path = placement.folder / final
+    return StoredImage(path, draft.size_bytes, draft.header.mime_type, draft.header.size, draft.sha256)
 
 
-def _decode(picture: EncodedPicture, placement: Placement, index: int) -> _Draft:
+def _decode(picture: EncodedPicture, folder: Folder, name: str) -> _Draft:
     # One name a picture: whoever goes on after a death finds it. It is removed and never written over, for it
     # may be the second name of a picture that has its final one.
-    path = placement.folder / f".{placement.token}-{index}.part"
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    folder.remove(name)
+    handle = folder.open(name, _NEW)
     try:
         with os.fdopen(handle, "wb") as file, picture.body.open("rb") as body:
             digest, head, total = _copy(_decoded_slices(body, picture), file)
@@ -97,9 +106,9 @@ def _decode(picture: EncodedPicture, placement: Placement, index: int) -> _Draft
         header = read_header(head)
         if header is None:
             raise InvalidAnswer("One picture of the answer is not a picture: its bytes are no known format.")
-        return _Draft(path, header, total, digest)
+        return _Draft(name, header, total, digest)
     except BaseException:
-        path.unlink(missing_ok=True)
+        folder.remove(name)
         raise
 
 
@@ -131,47 +140,39 @@ def _decoded_slices(body: BinaryIO, picture: EncodedPicture) -> Iterator[bytes]:
         raise InvalidAnswer("One picture of the answer is damaged: its base64 text is not valid.") from None
 
 
-def _publish(draft: _Draft, placement: Placement, index: int, count: int) -> Path:
+def _publish(draft: _Draft, folder: Folder, placement: Placement, index: int, count: int) -> str:
     """Give the draft the first of its names that is free, or that already holds this very picture."""
     for digits in _NAME_DIGITS:
         name = placement.filename(draft.header.format, index, count, digits=digits)
-        final = placement.folder / name
         try:
-            _link(draft.path, final)
+            _link(draft.name, name, folder)
         except FileExistsError:
-            if not final.stat().st_size:  # whoever took the name for this picture died before the move
-                draft.path.replace(final)
-            elif _sha256(final) != draft.sha256:
+            holder = folder.status(name)
+            if not stat.S_ISREG(holder.st_mode):
                 continue
-        return final
+            if not holder.st_size:  # whoever took the name for this picture died before the move
+                folder.move(draft.name, name)
+            elif _sha256(folder, name) != draft.sha256:
+                continue
+        return name
     raise StorageError(f"Every name for the picture in {placement.folder} is taken.")
 
 
-def _link(draft: Path, final: Path) -> None:
+def _link(draft: str, final: str, folder: Folder) -> None:
     try:
-        os.link(draft, final)
+        folder.link(draft, final)
     except FileExistsError:
         raise
     except OSError:
         # No hard links on this file system (exFAT, some network folders): take the name, then move onto it.
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(folder.open(final, _NEW, 0o600))
         try:
-            draft.replace(final)
+            folder.move(draft, final)
         except OSError:
-            final.unlink()
+            folder.remove(final)
             raise
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(folder: Folder, name: str) -> str:
+    with os.fdopen(folder.open(name, os.O_RDONLY), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder to flush it
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
