@@ -27,6 +27,7 @@ import click
 from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.execution import ORDER_GRACE_S
 from gpt_image_2_mcp.gateways._bodies import read_body
+from tests.faults import swapping
 from tests.faults.drivers import Drive
 from tests.faults.lives import Life
 from tests.faults.nursery import Child, Nursery
@@ -169,10 +170,19 @@ def unread(scene: Scene, rows: list[Row]) -> Iterator[str]:
 
 @click.command()
 @click.option("--kills", default=1000, show_default=True, help="How many processes to kill.")
+@click.option(
+    "--opens",
+    is_flag=False,
+    flag_value=1_000_000,
+    type=click.IntRange(1),
+    help="Instead of killing, open files that often (1,000,000) while they are exchanged for links.",
+)
 @click.option("--seed", default=0, help="Repeats a run's choices, if not its timing; 0 for a new one.")
 @click.option("--keep", is_flag=True, help="Leave the folder, and name it.")
-def main(kills: int, seed: int, keep: bool) -> None:
+def main(kills: int, opens: int | None, seed: int, keep: bool) -> None:
     """Kill servers and workers at random and print what came of it; 1 if anything is wrong."""
+    if opens:
+        sys.exit(swapping.main(opens))
     seed = seed or random.randrange(2**32)
     started = time.monotonic()
     with ExitStack() as opened:
@@ -180,7 +190,8 @@ def main(kills: int, seed: int, keep: bool) -> None:
         (folder / "tmp").mkdir()
         (folder / "sketch.png").write_bytes(picture())
         upstream = opened.enter_context(RawUpstream())
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}  # noqa: TID251 - for a child
+        places = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": places}  # noqa: TID251 - for a child
         nursery = opened.enter_context(Nursery.spawned(environment))
         torture = Torture(folder, upstream, nursery, random.Random(seed))
         torture.run(kills)
