@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.errors import InvalidAnswer
-from gpt_image_2_mcp.gateways import _bodies
+from gpt_image_2_mcp.gateways import _cutting
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from tests.gateways.samples import text_of, written
 
@@ -178,7 +178,7 @@ def test_what_json_loads_refuses_is_an_invalid_answer(text: bytes, tmp_path: Pat
 def test_an_answer_far_larger_than_its_pictures_is_not_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bodies, "_MAX_REST", 200)
+    monkeypatch.setattr(_cutting, "MAX_REST", 200)
     assert read(tmp_path, {"b64_json": "A" * 10_000}).pictures
     with pytest.raises(InvalidAnswer, match="far larger than its pictures"):
         read(tmp_path, {"b64_json": "A" * 10_000, "padding": "x" * 200})
