@@ -27,7 +27,7 @@ from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import real_path
-from gpt_image_2_mcp.stores import files
+from gpt_image_2_mcp.stores import _decoding, files
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.walking import Folder
 from tests.support.pictures import picture
@@ -153,7 +153,7 @@ async def test_damaged_text_is_refused_and_leaves_nothing(
     why: str,
     slice_: int,
 ) -> None:
-    monkeypatch.setattr(files, "_SLICE", slice_)
+    monkeypatch.setattr(_decoding, "_SLICE", slice_)
     with pytest.raises(InvalidAnswer, match="is damaged"):
         await saved(spooled(tmp_path, text), placement)
 
@@ -164,7 +164,7 @@ async def test_damaged_text_is_refused_and_leaves_nothing(
 async def test_escaped_slashes_are_read_as_slashes(
     tmp_path: Path, placement: Placement, monkeypatch: pytest.MonkeyPatch, slice_: int
 ) -> None:
-    monkeypatch.setattr(files, "_SLICE", slice_)
+    monkeypatch.setattr(_decoding, "_SLICE", slice_)
     data = PNG + b"\xff" * 300
     text = base64.b64encode(data).replace(b"/", rb"\/")
     assert text.count(rb"\/") > 100
@@ -562,7 +562,7 @@ async def test_a_large_picture_is_decoded_in_slices_and_equals_the_original(
     buffer = BytesIO()
     Image.frombytes("RGB", (900, 900), noise).save(buffer, "PNG", compress_level=0)
     data = buffer.getvalue()
-    assert len(base64.b64encode(data)) > 3 * files._SLICE
+    assert len(base64.b64encode(data)) > 3 * _decoding._SLICE
 
     stored = await saved(encoded(tmp_path, data), placement)
 
@@ -573,10 +573,10 @@ async def test_a_large_picture_is_decoded_in_slices_and_equals_the_original(
 
 def decoded(tmp_path: Path, text: bytes, before: bytes, slice_: int) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_SLICE", slice_)
+        patch.setattr(_decoding, "_SLICE", slice_)
         source = spooled(tmp_path, text, before)
         with source.body.open("rb") as body:
-            return b"".join(files._decoded_slices(body, source))
+            return b"".join(_decoding.decoded_slices(body, source))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

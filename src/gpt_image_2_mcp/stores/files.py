@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -12,16 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-import pybase64
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.image_headers import ImageHeader, read_header
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import Roots
+from gpt_image_2_mcp.stores._decoding import decoded_slices
 from gpt_image_2_mcp.walking import Folder, opened_folder
 
-_SLICE: Final = 1024 * 1024
 _HEADER_BYTES: Final = 256 * 1024
 _NAME_DIGITS: Final = (6, 10, 16, 32)
 """How much of a placement's token a name shows; more when the shorter one is taken."""
@@ -100,7 +98,7 @@ def _decode(picture: EncodedPicture, folder: Folder, name: str) -> _Draft:
     handle = folder.open(name, _NEW)
     try:
         with os.fdopen(handle, "wb") as file, picture.body.open("rb") as body:
-            digest, head, total = _copy(_decoded_slices(body, picture), file)
+            digest, head, total = _copy(decoded_slices(body, picture), file)
             file.flush()
             os.fsync(file.fileno())
         header = read_header(head)
@@ -120,24 +118,6 @@ def _copy(slices: Iterator[bytes], file: BinaryIO) -> tuple[str, bytes, int]:
         head += data[: max(_HEADER_BYTES - len(head), 0)]
         total += len(data)
     return digest.hexdigest(), head, total
-
-
-def _decoded_slices(body: BinaryIO, picture: EncodedPicture) -> Iterator[bytes]:
-    """The picture's bytes, 768 KiB at a time; strict: padding only at the end, no stray characters."""
-    body.seek(picture.start)
-    remaining = picture.end - picture.start
-    try:
-        while remaining > 0:
-            text = body.read(min(_SLICE, remaining))
-            remaining -= len(text)
-            if b"\\" in text:  # some servers escape "/" as "\/": read on as one JSON string
-                whole = b'"' + text + body.read(remaining) + b'"'
-                text, remaining = json.loads(whole).encode("ascii"), 0
-            if not text or (remaining and text.endswith(b"=")):
-                raise ValueError("padding before the end")
-            yield pybase64.b64decode(text, validate=True)
-    except ValueError:
-        raise InvalidAnswer("One picture of the answer is damaged: its base64 text is not valid.") from None
 
 
 def _publish(draft: _Draft, folder: Folder, placement: Placement, index: int, count: int) -> str:
