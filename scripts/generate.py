@@ -19,7 +19,7 @@ from gpt_image_2_mcp.capabilities import Size, find_model
 from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.models import AppliedOptions, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
-from gpt_image_2_mcp.requests import ContinueSessionRequest
+from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption
 from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
@@ -151,7 +151,7 @@ def _arguments(spec: ToolSpec) -> str:
     schema = input_schema(spec.request)
     required = schema.get("required", [])
     rows = (
-        (f"`{name}`", _kind(rule), _default(spec, rule, name in required), rule["description"])
+        (f"`{name}`", _kind(rule), _default(spec, name, rule, name in required), rule["description"])
         for name, rule in schema["properties"].items()
     )
     heads = ("Argument", "Type and limits", "Default", "Meaning")
@@ -172,10 +172,10 @@ def _kind(rule: dict[str, Any]) -> str:
             return f"{'text' if kind == 'string' else kind}{limit}"
 
 
-def _default(spec: ToolSpec, rule: dict[str, Any], required: bool) -> str:
+def _default(spec: ToolSpec, name: str, rule: dict[str, Any], required: bool) -> str:
     if required:
         return "**required**"
-    if spec.request is ContinueSessionRequest:
+    if spec.request is ContinueSessionRequest and name not in PartialOption.model_fields:
         return "the session's"
     said = re.search(r"Default ([\w.-]+)\.|`(\w+)` \(default\)|(\d+) best \(default\)", rule["description"])
     return next((f"`{word}`" for word in (said.groups() if said else ()) if word), "")

@@ -154,6 +154,21 @@ def test_the_default_compression_may_be_said_with_png() -> None:
     check_options(options(output_format="png", output_compression=100), TODAY)
 
 
+@pytest.mark.parametrize("partial_images", [1, 3])
+def test_partial_pictures_come_with_one_picture_only(partial_images: int) -> None:
+    error = refusal(options(partial_images=partial_images, n=3))
+
+    assert error.message == "`partial_images` come with one picture, and `n` is 3."
+    assert "nothing was sent" in error.hint
+
+
+@pytest.mark.parametrize(("partial_images", "n"), [(3, 1), (3, None), (0, 3), (None, 3)])
+def test_one_picture_may_have_partial_ones_and_several_may_have_none(
+    partial_images: int | None, n: int | None
+) -> None:
+    check_options(options(partial_images=partial_images, n=n), TODAY)
+
+
 def test_a_png_with_alpha_as_large_as_the_picture_is_a_mask() -> None:
     check_mask(
         image(mask_bytes(), Size(64, 48), has_alpha=True), image(picture(), Size(64, 48), "image/jpeg")

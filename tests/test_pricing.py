@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -226,6 +227,19 @@ def test_the_bound_is_made_of_prompt_inputs_and_dearest_picture() -> None:
     assert bound == 2 * ((4 + 32) * 5 + 1024 * 8 + 196 * 30)
 
 
+@pytest.mark.parametrize(
+    ("partial_images", "n", "tokens"), [(1, 1, 100), (3, None, 300), (0, 1, 0), (3, 2, 0)]
+)
+def test_each_partial_picture_adds_a_hundred_output_tokens_to_the_bound(
+    partial_images: int, n: int | None, tokens: int
+) -> None:
+    asked: dict[str, Any] = {"size": "1024x1024", "quality": "low", "n": n}
+    plain = upper_bound(job("gpt-image-2", **asked))
+    partly = upper_bound(job("gpt-image-2", **asked, partial_images=partial_images))
+    assert plain is not None
+    assert partly == plain + tokens * 30
+
+
 def test_what_is_left_to_the_model_is_bounded_by_the_dearest() -> None:
     text = (1 + 32) * 5
 
@@ -270,8 +284,10 @@ def test_no_call_to_the_sandbox_costs_more_than_its_bound(data: st.DataObject) -
     prompt = data.draw(st.text(min_size=1, max_size=60))
     inputs = data.draw(st.lists(st.builds(Size, st.integers(1, 5000), st.integers(1, 5000)), max_size=3))
     n = data.draw(st.integers(1, 3))
+    partials = data.draw(st.integers(0, 3)) if n == 1 else 0
     asked = {
         "n": n,
+        "partial_images": partials,
         "size": data.draw(st.sampled_from([None, "auto", str(rendered)])),
         "quality": data.draw(st.sampled_from([None, "auto", quality])),
     }
@@ -282,6 +298,7 @@ def test_no_call_to_the_sandbox_costs_more_than_its_bound(data: st.DataObject) -
         rendered=[(rendered.width, rendered.height)] * n,
         quality=quality,
         inputs=[(each.width, each.height) for each in inputs],
+        partials=partials,
     )
     bound = upper_bound(job(entry.id, prompt, tuple(inputs), **asked))
     paid = cost(entry.id, Usage.model_validate(spent))

@@ -37,13 +37,13 @@ from gpt_image_2_mcp.server.tools import TOOLS
 # As the table gives them; * is required.
 ARGUMENTS: dict[type[Arguments], str] = {
     GenerateRequest: "prompt* size quality n background output_format output_compression moderation "
-    "output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model",
     EditRequest: "prompt* images* mask size quality n background output_format output_compression "
-    "output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model",
     StartSessionRequest: "prompt* images* mask size quality background output_format output_compression "
-    "output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model",
     ContinueSessionRequest: "session_id* prompt* size quality background output_format output_compression "
-    "filename_prefix user",
+    "partial_images filename_prefix user",
     GetResultRequest: "operation_id wait_seconds",
     EndSessionRequest: "session_id*",
     ListSessionsRequest: "",
@@ -64,6 +64,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "output_format": {"type": "string", "enum": list(OUTPUT_FORMATS)},
     "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
     "moderation": {"type": "string", "enum": list(MODERATION_LEVELS)},
+    "partial_images": {"type": "integer", "minimum": 0, "maximum": 3},
     "output_dir": {"type": "string", "maxLength": 4096},
     "filename_prefix": {"type": "string", "maxLength": 60},
     "user": {"type": "string", "maxLength": 256},

@@ -23,7 +23,7 @@ from gpt_image_2_mcp.errors import (
 )
 from gpt_image_2_mcp.models import Answer, ImageJob, Placement, Receipt
 from gpt_image_2_mcp.operations import Caller
-from gpt_image_2_mcp.ports import Gateway, Spool
+from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -77,11 +77,11 @@ class Held:
     second: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: list[ImageJob] = field(default_factory=list)
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         self.jobs.append(job)
         (self.second if self.arrived.is_set() else self.arrived).set()
         await self.go.wait()
-        return await self.inner.send(job, spool)
+        return await self.inner.send(job, spool, tell)
 
     def read(self, receipt: Receipt) -> Answer:
         return self.inner.read(receipt)

@@ -79,6 +79,8 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert not settings.allow_unsafe_output_dir
     assert settings.allow_hosts == frozenset()
     assert settings.input_roots == ()
+    assert settings.partial_images == 0
+    assert not settings.stream
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -102,6 +104,8 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_SESSION_TTL_MS="1500",
         GPT_IMAGE_2_WAIT_SECONDS="240",
         GPT_IMAGE_2_WORKER="Inline",
+        GPT_IMAGE_2_PARTIALS="3",
+        GPT_IMAGE_2_STREAM="on",
         GPT_IMAGE_2_SANDBOX="1",
         GPT_IMAGE_2_MCP_DEBUG="true",
         OPENAI_FORCE_RESPONSES_EDITS="yes",
@@ -124,6 +128,8 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.session_ttl == timedelta(milliseconds=1500)
     assert settings.wait_s == 240
     assert settings.worker == "inline"
+    assert settings.partial_images == 3
+    assert settings.stream
     assert settings.sandbox
     assert settings.debug
     assert settings.force_responses_edits
@@ -178,6 +184,10 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_WAIT_SECONDS", "-1", "must be a whole number, 0 or more"),
         ("GPT_IMAGE_2_WAIT_SECONDS", "50s", "must be a whole number"),
         ("GPT_IMAGE_2_WAIT_SECONDS", "0.5", "must be a whole number"),
+        ("GPT_IMAGE_2_PARTIALS", "4", "must be a whole number, 0 to 3"),
+        ("GPT_IMAGE_2_PARTIALS", "-1", "must be a whole number, 0 to 3"),
+        ("GPT_IMAGE_2_PARTIALS", "many", "must be a whole number, 0 to 3"),
+        ("GPT_IMAGE_2_STREAM", "2", "must be 1 or 0"),
         ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
         ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
         ("GPT_IMAGE_2_STATE_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),

@@ -145,7 +145,9 @@ def _defaults(settings: Settings, roots: Roots) -> Defaults:
         )
 
     missing = None if settings.sandbox or settings.api_key else MissingKey("No OpenAI API key is set.")
-    return Defaults(settings.model, output_dir, settings.sandbox, missing)
+    return Defaults(
+        settings.model, output_dir, settings.sandbox, missing, partial_images=settings.partial_images
+    )
 
 
 def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
@@ -163,8 +165,8 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
         upstream = Upstream(Account(settings.base_url, key, settings.organization, settings.project))
     stack.push_async_callback(upstream.close)
     gateway = FallbackGateway(
-        ImagesGateway(upstream),
-        ResponsesGateway(upstream, settings.responses_model),
+        ImagesGateway(upstream, stream=settings.stream),
+        ResponsesGateway(upstream, settings.responses_model, stream=settings.stream),
         pinned=settings.force_responses_edits,
     )
     return gateway if settings.sandbox or settings.api_key else KeylessGateway(gateway)

@@ -16,6 +16,9 @@ DEFAULT_MODEL: Final = "gpt-image-2"
 
 PROMPT_MAX_CHARS: Final = 32_000
 MAX_PICTURES: Final = 10
+MAX_PARTIALS: Final = 3
+PARTIAL_TOKENS: Final = 100
+"""Image-output tokens of each partial picture that comes (OpenAI's image guide)."""
 MAX_INPUT_IMAGES: Final = 16
 MAX_INPUT_BYTES: Final = 50 * 1024 * 1024 - 1
 """Per input image; the API takes strictly less than 50 MB."""

@@ -33,6 +33,7 @@ def check_options(options: RenderOptions, today: date) -> None:
             hint=f"Use model {REPLACEMENT} (or leave `model` out); nothing was sent.",
         )
     _check_format(options)
+    _check_partials(options)
     model = find_model(model_id)
     if model is not None:
         _check_size(options, model)
@@ -68,6 +69,14 @@ def _check_format(options: RenderOptions) -> None:
         raise InvalidRequest(
             f"`output_compression` does not apply to {format_}.",
             hint="Leave it out, or set `output_format` to jpeg or webp; nothing was sent.",
+        )
+
+
+def _check_partials(options: RenderOptions) -> None:
+    if options.partial_images and (options.n or 1) > 1:
+        raise InvalidRequest(
+            f"`partial_images` come with one picture, and `n` is {options.n}.",
+            hint="Leave one of the two out; nothing was sent.",
         )
 
 

@@ -14,6 +14,7 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
+    |-- PartialNotFound              no such picture in the making (not come yet, or not kept any more)
     `-- UpstreamError                the API, or the way to it
         |-- Unreachable              proven unsent: nothing was billed
         |   `-- Unsendable           and trying again cannot help: TLS, a wrong address
@@ -122,17 +123,27 @@ class OperationNotFound(ImageServerError):
     default_hint = "Give the operation_id exactly as a tool returned it."
 
 
+class PartialNotFound(ImageServerError):
+    code = "partial_not_found"
+    default_hint = (
+        "Partial pictures come only to calls with `partial_images`, and are kept for an hour; get_result "
+        "gives the finished picture."
+    )
+
+
 class UpstreamError(ImageServerError):
     """Anything the API or the network did.
 
     `request_id` is OpenAI's, for their support; `retry_after` the seconds it asks to wait, if it does;
-    `should_retry` what its `x-should-retry` header says.
+    `should_retry` what its `x-should-retry` header says; `partly_made` that partial pictures had come, so
+    that a refusal too may have been billed.
     """
 
     code = "upstream"
     request_id: str | None = None
     retry_after: float | None = None
     should_retry: bool | None = None
+    partly_made: bool = False
 
     def __init__(self, message: str, *, hint: str | None = None, request_id: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
-from gpt_image_2_mcp.capabilities import find_model
+from gpt_image_2_mcp.capabilities import PARTIAL_TOKENS, find_model
 from gpt_image_2_mcp.errors import (
     ConfigurationError,
     ImageServerError,
@@ -30,7 +31,7 @@ from gpt_image_2_mcp.errors import (
     Unreachable,
     UpstreamError,
 )
-from gpt_image_2_mcp.models import Answer, Completed, Failure, Operation, Receipt, StoredImage
+from gpt_image_2_mcp.models import Answer, Completed, Failure, Operation, Receipt, State, StoredImage
 from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Spool, Spools
 from gpt_image_2_mcp.retries import MAX_RETRIES, RetryPolicy
 
@@ -93,7 +94,7 @@ class Execution:
             if not await self._journal.move(operation.id, "reserved", "sent", attempts=attempt + 1):
                 return None
             try:
-                receipt = await self._gateway.send(job, spool)
+                receipt = await self._gateway.send(job, spool, partial(self._tell, operation.id))
             except UpstreamError as error:
                 wait = self._retries.wait_before_next(error, attempt)
                 if wait is None:
@@ -116,6 +117,10 @@ class Execution:
                 await run_sync(spool.drop_job)
                 return receipt
         return None
+
+    async def _tell(self, operation_id: str, phase: str) -> None:
+        """Have the journal say how far a call is that was sent, for all who wait."""
+        await self._journal.move(operation_id, "sent", "sent", phase=phase)
 
     async def _end_unsent(self, operation: Operation, error: UpstreamError, spool: Spool) -> None:
         if isinstance(error, Rejected | Unreachable):
@@ -145,14 +150,15 @@ class Execution:
         try:
             answer = await self._read(receipt)
             images, damage = await self._save(operation, answer)
-        except Rejected as error:
-            await self._journal.move(operation.id, "received", "released", failure=_failure(error))
-            await run_sync(spool.discard)
         except StorageError as error:
             logger.warning("operation %s has its answer but no room for it: %s", operation.id, error.message)
             await self._journal.move(operation.id, "received", "received", failure=_failure(error))
         except UpstreamError as error:
-            await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+            unbilled = isinstance(error, Rejected) and not error.partly_made
+            end: State = "released" if unbilled else "unknown"
+            await self._journal.move(operation.id, "received", end, failure=_failure(error))
+            if unbilled:
+                await run_sync(spool.discard)
         else:
             await self._journal.commit(operation.id, completed(operation, receipt, answer, images, damage))
             if not damage:
@@ -318,8 +324,13 @@ def completed(
     applied = answer.applied.model_copy(update=made)
     spent = pricing.cost(operation.model, answer.usage)
     if answer.usage is None and receipt.route == "responses":
-        spent = _published_output_price(operation, applied.quality, images)
-    notes = [receipt.note, answer.note, *(f"One picture was lost: {error}" for error in damage)]
+        spent = _published_output_price(operation, applied.quality, images, answer.partials)
+    notes = [
+        receipt.note,
+        answer.note,
+        _partials_note(operation, answer),
+        *(f"One picture was lost: {error}" for error in damage),
+    ]
     if options.size not in (None, "auto", made["size"]):
         notes.append(f"Size {options.size} was asked for and {made['size']} was made.")
     if len(images) != count and not damage and not receipt.note:
@@ -328,10 +339,21 @@ def completed(
     return Completed(images, applied, answer.usage, spent, receipt.route, said)
 
 
+def _partials_note(operation: Operation, answer: Answer) -> str | None:
+    asked = operation.options.partial_images
+    if not (asked or answer.partials):
+        return None
+    return (
+        f"{answer.partials} of {asked or 0} partial pictures came; each costs {PARTIAL_TOKENS} output tokens."
+    )
+
+
 def _published_output_price(
-    operation: Operation, quality: str | None, images: tuple[StoredImage, ...]
+    operation: Operation, quality: str | None, images: tuple[StoredImage, ...], partials: int
 ) -> int | None:
     model = find_model(operation.model)
     counts = [pricing.output_tokens(model, quality or "", image.size) if model else None for image in images]
     known = [count for count in counts if count is not None]
-    return int(sum(known) * model.prices.image_out) if model and len(known) == len(images) else None
+    if not model or len(known) != len(images):
+        return None
+    return int((sum(known) + PARTIAL_TOKENS * partials) * model.prices.image_out)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gpt_image_2_mcp.capabilities import Size
 
 _MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
+FORMATS = tuple(_MIME_TYPES)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_PNG_CHUNKS = 512
 _MAX_JPEG_SEGMENTS = 4096

@@ -65,6 +65,11 @@ class ImageJob:
     def count(self) -> int:
         return self.options.n or 1
 
+    @property
+    def partials(self) -> int:
+        """How many pictures in the making are wanted: they go with one picture only."""
+        return (self.options.partial_images or 0) if self.count == 1 else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -156,12 +161,21 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the bodies of one job say."""
+    """What the bodies of one job say; `partials` counts the pictures in the making that came along."""
 
     pictures: tuple[EncodedPicture, ...]
     applied: AppliedOptions
     usage: Usage | None
     note: str | None = None
+    partials: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartialPicture:
+    """A picture in the making: the bytes of its file."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
 
 
 @dataclass(frozen=True, slots=True)

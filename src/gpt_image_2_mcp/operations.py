@@ -17,9 +17,9 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
-from gpt_image_2_mcp.errors import ImageServerError, OperationNotFound
+from gpt_image_2_mcp.errors import ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
-from gpt_image_2_mcp.models import ImageJob, Operation, Placement, SessionStep
+from gpt_image_2_mcp.models import ImageJob, Operation, PartialPicture, Placement, SessionStep
 from gpt_image_2_mcp.ports import Clock, ImageStore, Journal, Leases, Runner, Spools
 from gpt_image_2_mcp.redaction import whereabouts
 
@@ -171,6 +171,19 @@ class Operations:
         for operation in under_way:
             await self._watch(operation.id, Caller())
         return bool(under_way)
+
+    async def partial(self, operation_id: str, index: int) -> PartialPicture:
+        """A picture in the making; `index` counts from 0.
+
+        Raises:
+            OperationNotFound: there is no such operation.
+            PartialNotFound: it has not come, or is not kept any more.
+        """
+        operation = await self._journal.get(operation_id)
+        kept = await run_sync(self._spools.open(operation.id).partial, index)
+        if kept is None:
+            raise PartialNotFound(f"There is no partial picture {index} of that call.")
+        return kept
 
     async def resume(self, operation_id: str) -> Operation:
         """Try again what a full disk stopped; the operation as it then stands."""

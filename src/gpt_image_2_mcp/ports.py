@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from gpt_image_2_mcp.models import (
     ImageJob,
     InputImage,
     Operation,
+    PartialPicture,
     Placement,
     Receipt,
     Route,
@@ -27,6 +28,8 @@ from gpt_image_2_mcp.requests import RenderOptions
 
 Clock = Callable[[], datetime]
 """The present moment in UTC."""
+Tell = Callable[[str], Awaitable[None]]
+"""Told, in words, how far a call is."""
 
 
 class Spool(Protocol):
@@ -59,8 +62,19 @@ class Spool(Protocol):
 
     def drop_uploads(self) -> None: ...
 
+    def keep_partial(self, index: int, picture: EncodedPicture) -> None:
+        """Decode a picture in the making into a file of its own, in the place of an earlier one.
+
+        Raises:
+            InvalidAnswer: it is no picture, or far too large.
+            StorageError: it cannot be written.
+        """
+
+    def partial(self, index: int) -> PartialPicture | None:
+        """The picture in the making that was kept under that index, while it is kept."""
+
     def discard(self) -> None:
-        """Remove everything."""
+        """Remove everything but partial pictures, which somebody may be about to look at."""
 
 
 class Spools(Protocol):
@@ -85,8 +99,8 @@ class Spools(Protocol):
 class Gateway(Protocol):
     """A way to have pictures made."""
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
-        """Have `job` made; returns once every body stands whole on disk.
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
+        """Have `job` made; returns once every body stands whole on disk. Partial pictures go to the spool.
 
         Raises:
             UpstreamError: with the class that says whether it may have been billed.

@@ -10,7 +10,7 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from gpt_image_2_mcp.capabilities import Model, Prices, Size, find_model
+from gpt_image_2_mcp.capabilities import PARTIAL_TOKENS, Model, Prices, Size, find_model
 from gpt_image_2_mcp.models import CachedTokens, ImageJob, InputTokens, OutputTokens, Usage
 
 MICRO: Final = 1_000_000
@@ -79,7 +79,7 @@ def upper_bound(job: ImageJob) -> int | None:
         # Tokens never outnumber UTF-8 bytes; 1.5 also bills the text it writes, about the prompt again.
         (len(job.prompt.encode()) + _HIDDEN_TEXT_TOKENS) * (prices.text_in + prices.text_out)
         + sum(read(image.size) for image in job.images) * prices.image_in
-        + made * prices.image_out
+        + (made + PARTIAL_TOKENS * job.partials) * prices.image_out
     )
     return _micro(each * job.count)
 

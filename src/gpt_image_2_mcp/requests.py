@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_IMAGES,
+    MAX_PARTIALS,
     MAX_PICTURES,
     PROMPT_MAX_CHARS,
     Size,
@@ -117,13 +118,13 @@ class TurnOptions(Arguments):
         default=None, description="For jpeg and webp: 0 smallest to 100 best."
     )
     user: Annotated[str, Field(max_length=256)] | None = Field(
-        default=None, description="Hashed id of the end user, for OpenAI's abuse monitoring."
+        default=None, description="Hashed id of the end user, for abuse monitoring."
     )
 
 
 class ModelOption(Arguments):
     model: Annotated[str, Field(max_length=100)] | None = Field(
-        default=None, description="OpenAI image model id; gpt-image-2 unless the server is set up otherwise."
+        default=None, description="OpenAI image model id; gpt-image-2 if not set up otherwise."
     )
 
 
@@ -133,13 +134,19 @@ class CountOption(Arguments):
     )
 
 
+class PartialOption(Arguments):
+    partial_images: Annotated[int, Field(ge=0, le=MAX_PARTIALS), Whole] | None = Field(
+        default=None, description="Previews of one picture, +100 tokens each."
+    )
+
+
 class ModerationOption(Arguments):
     moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
         default=None, description="low filters less."
     )
 
 
-class RenderOptions(ModerationOption, CountOption, ModelOption, TurnOptions):
+class RenderOptions(PartialOption, ModerationOption, CountOption, ModelOption, TurnOptions):
     """Everything that goes to the API beside prompt and pictures, under the API's own names."""
 
 
@@ -160,7 +167,7 @@ class Named(Arguments):
 class Placed(Arguments):
     output_dir: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None,
-        description="Folder to save in, instead of the project's own; relative to the working directory.",
+        description="Folder to save in; relative to the working directory.",
     )
 
 
@@ -191,7 +198,7 @@ class GenerateRequest(Named, Placed, RenderOptions, Prompted):
     """Arguments of generate_image."""
 
 
-class StartSessionRequest(Named, Placed, ModelOption, TurnOptions, Sourced, Prompted):
+class StartSessionRequest(Named, Placed, PartialOption, ModelOption, TurnOptions, Sourced, Prompted):
     """Arguments of start_edit_session."""
 
 
@@ -199,7 +206,7 @@ class EditRequest(CountOption, StartSessionRequest):
     """Arguments of edit_image."""
 
 
-class ContinueSessionRequest(Named, TurnOptions, Prompted, _Picked):
+class ContinueSessionRequest(Named, PartialOption, TurnOptions, Prompted, _Picked):
     """Arguments of continue_edit_session."""
 
 

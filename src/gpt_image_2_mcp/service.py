@@ -75,6 +75,7 @@ class Defaults:
     output_dir: Callable[[str | None], OutputDir]
     sandbox: bool = False
     refusal: ImageServerError | None = None
+    partial_images: int = 0
 
 
 class ImageService:
@@ -154,6 +155,16 @@ class ImageService:
         caller = replace(caller, wait_s=min(patience, default=None))
         return await self._outcome(await self._operations.wait(operation.id, caller))
 
+    async def partial(self, operation_id: str, index: int) -> tuple[bytes, str]:
+        """A picture in the making, by its index from 0: the bytes of its file, and its MIME type.
+
+        Raises:
+            OperationNotFound: there is no such operation.
+            PartialNotFound: it has not come, or is not kept any more.
+        """
+        kept = await self._operations.partial(operation_id, index)
+        return kept.data, kept.mime_type
+
     async def end_session(self, request: EndSessionRequest, _caller: Caller = LOCAL) -> EndSessionResult:
         ended = await self._sessions.end(request.session_id)
         return EndSessionResult(ended=ended, session_id=request.session_id)
@@ -227,6 +238,8 @@ class ImageService:
         return self._checked(RenderOptions.model_validate({"model": self._defaults.model, **chosen}))
 
     def _checked(self, options: RenderOptions) -> RenderOptions:
+        if options.partial_images is None and (options.n or 1) == 1:
+            options = options.model_copy(update={"partial_images": self._defaults.partial_images or None})
         check_options(options, self._clock().date())
         return options
 
@@ -323,7 +336,7 @@ def inherit(request: ContinueSessionRequest, session: Session) -> RenderOptions:
 
     A compression that the session set goes when the turn asks for a format that has none.
     """
-    asked = request.model_dump(include=set(TurnOptions.model_fields), exclude_none=True)
+    asked = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
     kept = session.options.model_dump(exclude_none=True)
     format_ = asked.get("output_format")
     if format_ and format_ not in COMPRESSED_FORMATS:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from gpt_image_2_mcp.capabilities import DEFAULT_MODEL
+from gpt_image_2_mcp.capabilities import DEFAULT_MODEL, MAX_PARTIALS
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.models import Secret
@@ -82,6 +82,18 @@ TABLE: Final = (
         "process: calls under way outlive the server; inline: leaving waits for them.",
         "process; inline in containers",
     ),
+    Setting(
+        "GPT_IMAGE_2_PARTIALS",
+        "How many previews (0 to 3) calls of one picture get while it is made, if they do not say "
+        "partial_images; each costs 100 output tokens, $0.003 with gpt-image-2.",
+        "0",
+    ),
+    Setting(
+        "GPT_IMAGE_2_STREAM",
+        "1 has answers streamed without previews too: for gateways that cut connections on which nothing "
+        "comes.",
+        "0",
+    ),
     Setting("GPT_IMAGE_2_SANDBOX", "1 draws sandbox pictures on this machine: no key, no cost.", "0"),
     Setting("GPT_IMAGE_2_MCP_DEBUG", "1 logs more to stderr.", "0"),
     Setting("OPENAI_FORCE_RESPONSES_EDITS", "1 sends every edit by the Responses API.", "0"),
@@ -117,6 +129,8 @@ class Settings:
     session_ttl: timedelta | None
     wait_s: float | None
     worker: Literal["process", "inline"]
+    partial_images: int
+    stream: bool
     sandbox: bool
     debug: bool
     force_responses_edits: bool
@@ -165,6 +179,8 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,
         wait_s=read.whole("GPT_IMAGE_2_WAIT_SECONDS", 50) or None,
         worker=read.word("GPT_IMAGE_2_WORKER", *_workers()),
+        partial_images=read.whole("GPT_IMAGE_2_PARTIALS", 0, most=MAX_PARTIALS),
+        stream=read.flag("GPT_IMAGE_2_STREAM"),
         sandbox=read.flag("GPT_IMAGE_2_SANDBOX"),
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
@@ -208,12 +224,13 @@ class _Reader:
             raise _wrong(name, "must be 1 or 0")
         return value in ("1", "true", "yes", "on")
 
-    def whole(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int, *, most: int | None = None) -> int:
         value = self.text(name)
         if value is None:
             return default
-        if not (value.isascii() and value.isdecimal() and len(value) <= 15):
-            raise _wrong(name, "must be a whole number, 0 or more")
+        in_digits = value.isascii() and value.isdecimal() and len(value) <= 15
+        if not in_digits or (most is not None and int(value) > most):
+            raise _wrong(name, f"must be a whole number, {'0 or more' if most is None else f'0 to {most}'}")
         return int(value)
 
     def word(self, name: str, *words: Any) -> Any:

@@ -33,6 +33,10 @@ def spool(*folders: Path) -> FileSpool:
     return FileSpool(OPERATION, folders)
 
 
+async def untold(_phase: str) -> None:
+    """Nobody wants to know how far a call is."""
+
+
 def answer_in(folder: Path, route: Route = "images", leg: int = 0) -> Path:
     """Where an answer stands when it is whole."""
     return folder / f"{OPERATION}.{route}.{leg}.resp"
@@ -68,6 +72,19 @@ def responses_answer(text: str | None = "AAAA", *, usage: Any = USAGE, **call: A
     item = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": text, **call}
     tool_usage = {"image_gen": usage} if usage else {}
     return {"id": "resp_1", "error": None, "output": [{"type": "reasoning"}, item], "tool_usage": tool_usage}
+
+
+def event(type_: str, end: bytes = b"\n", **data: Any) -> bytes:
+    """One event as OpenAI writes it."""
+    text = json.dumps({"type": type_, **data}, ensure_ascii=False).encode()
+    return b"event: " + type_.encode() + end + b"data: " + text + end + end
+
+
+def stream_of(*events: bytes, then: Callable[[], Awaitable[None]] | None = None) -> httpx2.Response:
+    """An answer of these events, one a chunk."""
+    return httpx2.Response(
+        200, stream=Streamed(*events, then=then), headers={"content-type": "text/event-stream"}
+    )
 
 
 def written(path: Path, body: Any) -> Path:

@@ -28,9 +28,9 @@ from gpt_image_2_mcp.gateways.fallback import REMEMBER_S, FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, Receipt, Route
-from gpt_image_2_mcp.ports import Gateway, Spool
+from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 from gpt_image_2_mcp.sandbox import Faults
-from tests.gateways.samples import PROMPT, input_image, job, spool
+from tests.gateways.samples import PROMPT, input_image, job, spool, untold
 from tests.support.pictures import picture
 from tests.support.upstreams import CANARY, canned, sandboxed, upstream
 
@@ -50,7 +50,7 @@ class FakeGateway:
     read_back: list[Receipt] = field(default_factory=list)
     tidied: list[Spool] = field(default_factory=list)
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         self.sent.append(job)
         if self.error:
             raise self.error
@@ -81,7 +81,7 @@ class Bench:
         )
 
     async def send(self, work: ImageJob) -> Route:
-        return (await self.gateway.send(work, spool(Path("/nowhere")))).route
+        return (await self.gateway.send(work, spool(Path("/nowhere")), untold)).route
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -247,7 +247,7 @@ async def test_the_sandboxs_launch_era_refusal_is_worked_round(tmp_path: Path) -
     work = job("edit", images=(input_image(data=picture()),), quality="low", size="1024x640")
     for n in range(2):
         (tmp_path / str(n)).mkdir()
-        answer = gateway.read(await gateway.send(work, spool(tmp_path / str(n))))
+        answer = gateway.read(await gateway.send(work, spool(tmp_path / str(n)), untold))
         assert len(answer.pictures) == 1
     assert recorder.posts.count("/v1/images/edits") == 1
     assert recorder.posts.count("/v1/responses") == 2
@@ -272,7 +272,7 @@ async def test_a_look_alike_of_the_refusal_costs_one_post_and_no_more(
     client = upstream(recorder)
     gateway = FallbackGateway(ImagesGateway(client), ResponsesGateway(client, "gpt-5.5"))
     with pytest.raises(ImageServerError) as raised:
-        gateway.read(await gateway.send(job("edit", prompt=LAUNCH_ERA), spool(tmp_path)))
+        gateway.read(await gateway.send(job("edit", prompt=LAUNCH_ERA), spool(tmp_path), untold))
     assert not isinstance(raised.value, EditsRejectModel)
     assert recorder.posts == ["/v1/images/edits"]
     assert json.dumps(LAUNCH_ERA).encode()[1:-1] in recorder.requests[0].content

@@ -29,6 +29,7 @@ from tests.gateways.samples import (
     job,
     spool,
     text_of,
+    untold,
     written,
 )
 from tests.support.pictures import mask, opened, picture
@@ -45,7 +46,7 @@ def read(folder: Path, body: Any) -> Answer:
 @pytest.mark.anyio
 async def test_a_generation_is_one_post_and_one_whole_body(tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
-    receipt = await ImagesGateway(upstream(recorder)).send(job(), spool(tmp_path))
+    receipt = await ImagesGateway(upstream(recorder)).send(job(), spool(tmp_path), untold)
     assert recorder.posts == ["/v1/images/generations"]
     assert receipt == Receipt("images", (answer_in(tmp_path),))
     assert json.loads(receipt.bodies[0].read_bytes()) == images_answer("QUJD")
@@ -54,7 +55,7 @@ async def test_a_generation_is_one_post_and_one_whole_body(tmp_path: Path) -> No
 @pytest.mark.anyio
 async def test_an_edit_is_one_post_to_the_edits(tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
-    receipt = await ImagesGateway(upstream(recorder)).send(job("edit", n=3), spool(tmp_path))
+    receipt = await ImagesGateway(upstream(recorder)).send(job("edit", n=3), spool(tmp_path), untold)
     assert recorder.posts == ["/v1/images/edits"]
     assert receipt.route == "images"
 
@@ -63,7 +64,7 @@ async def test_an_edit_is_one_post_to_the_edits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("action", ["generate", "edit"])
 async def test_a_call_carries_the_id_of_its_operation(action: Any, tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
-    await ImagesGateway(upstream(recorder)).send(job(action), spool(tmp_path))
+    await ImagesGateway(upstream(recorder)).send(job(action), spool(tmp_path), untold)
     assert [r.headers["idempotency-key"] for r in recorder.requests] == [OPERATION]
 
 
@@ -79,7 +80,7 @@ async def test_a_refusal_of_send_is_raised_by_send(tmp_path: Path) -> None:
     message = "Invalid value: 'gpt-image-2'. Value must be 'dall-e-2'."
     recorder = canned(400, {"error": {"message": message, "param": "model", "code": "invalid_value"}})
     with pytest.raises(EditsRejectModel):
-        await ImagesGateway(upstream(recorder)).send(job("edit"), spool(tmp_path))
+        await ImagesGateway(upstream(recorder)).send(job("edit"), spool(tmp_path), untold)
     assert len(recorder.requests) == 1
     assert not list(tmp_path.glob("*.resp"))
 
@@ -88,7 +89,7 @@ async def test_a_refusal_of_send_is_raised_by_send(tmp_path: Path) -> None:
 async def test_the_sandbox_generates_pictures_that_are_read_back(tmp_path: Path) -> None:
     gateway = ImagesGateway(upstream(sandboxed()))
     work = job(n=2, size="1024x640", quality="low", output_format="jpeg")
-    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path), untold))
     assert [opened(decoded(text_of(each))).size for each in answer.pictures] == [(1024, 640)] * 2
     assert answer.applied.size == "1024x640"
     assert answer.applied.quality == "low"
@@ -108,7 +109,7 @@ async def test_the_sandbox_edits_pictures_under_a_mask(tmp_path: Path) -> None:
         quality="low",
         size="1024x640",
     )
-    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path), untold))
     assert opened(decoded(text_of(answer.pictures[0]))).size == (1024, 640)
     assert answer.usage is not None
     assert answer.usage.input_tokens_details is not None

@@ -11,7 +11,7 @@ from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.keyless import KeylessGateway
 from gpt_image_2_mcp.models import Receipt
 from gpt_image_2_mcp.ports import Gateway
-from tests.gateways.samples import answer_in, images_answer, job, spool, text_of, written
+from tests.gateways.samples import answer_in, images_answer, job, spool, text_of, untold, written
 from tests.support.upstreams import Recorder, canned, upstream
 
 
@@ -23,7 +23,7 @@ def keyless(recorder: Recorder) -> Gateway:
 async def test_without_a_key_nothing_is_sent_and_the_hint_says_where_it_goes(tmp_path: Path) -> None:
     recorder = canned(body=images_answer("QUJD"))
     with pytest.raises(MissingKey, match="OPENAI_API_KEY"):
-        await keyless(recorder).send(job(), spool(tmp_path))
+        await keyless(recorder).send(job(), spool(tmp_path), untold)
     assert recorder.requests == []
 
 

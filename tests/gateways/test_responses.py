@@ -49,6 +49,7 @@ from tests.gateways.samples import (
     responses_answer,
     spool,
     text_of,
+    untold,
     written,
 )
 from tests.support.pictures import mask, picture
@@ -72,12 +73,12 @@ def gateway_to(transport: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeou
 
 
 async def sent(api: FakeResponsesApi, folder: Path, work: ImageJob | None = None) -> Receipt:
-    return await gateway_to(scripted(api)).send(work or job("edit"), spool(folder))
+    return await gateway_to(scripted(api)).send(work or job("edit"), spool(folder), untold)
 
 
 async def sent_bodies(folder: Path, work: ImageJob) -> list[dict[str, Any]]:
     recorder = scripted(FakeResponsesApi())
-    await gateway_to(recorder).send(work, spool(folder))
+    await gateway_to(recorder).send(work, spool(folder), untold)
     return [json.loads(r.content) for r in recorder.requests if r.url.path.endswith("/responses")]
 
 
@@ -124,9 +125,9 @@ async def test_count_and_user_are_no_options_of_the_tool(tmp_path: Path) -> None
 async def test_a_user_id_that_this_route_refuses_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     recorder = scripted(FakeResponsesApi())
     with pytest.raises(InvalidRequest, match="64"):
-        await gateway_to(recorder).send(job("edit", user="u" * 65), spool(tmp_path))
+        await gateway_to(recorder).send(job("edit", user="u" * 65), spool(tmp_path), untold)
     assert not recorder.requests
-    await gateway_to(recorder).send(job("edit", user="u" * 64), spool(tmp_path))
+    await gateway_to(recorder).send(job("edit", user="u" * 64), spool(tmp_path), untold)
 
 
 async def test_three_pictures_are_three_posts_and_three_bodies(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ async def test_three_pictures_are_three_posts_and_three_bodies(tmp_path: Path) -
 
 async def test_each_leg_carries_the_id_of_its_operation_and_its_number(tmp_path: Path) -> None:
     recorder = scripted(FakeResponsesApi())
-    await gateway_to(recorder).send(job("edit", n=3), spool(tmp_path))
+    await gateway_to(recorder).send(job("edit", n=3), spool(tmp_path), untold)
     keys = {r.headers.get("idempotency-key") for r in recorder.requests if r.url.path.endswith("/responses")}
     assert keys == {f"{OPERATION}-0", f"{OPERATION}-1", f"{OPERATION}-2"}
     others = [r for r in recorder.requests if not r.url.path.endswith("/responses")]
@@ -177,7 +178,7 @@ async def test_an_upload_is_noted_before_the_next_request_goes_out(tmp_path: Pat
         noted.append(spool(tmp_path).uploads())
         return api(request)
 
-    await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
+    await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path), untold)
     both = ("file-1", "file-2")
     assert noted == [(), ("file-1",), both, both, both]
     assert spool(tmp_path).uploads() == ()
@@ -257,7 +258,7 @@ class Waiting(httpx2.AsyncBaseTransport):
 async def test_inputs_are_deleted_when_the_call_is_cancelled(tmp_path: Path) -> None:
     api = FakeResponsesApi()
     transport = Waiting(api)
-    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path)))
+    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path), untold))
     await transport.asked.wait()
     assert not api.deleted
     transport.may_delete.set()
@@ -270,7 +271,7 @@ async def test_inputs_are_deleted_when_the_call_is_cancelled(tmp_path: Path) -> 
 async def test_inputs_are_deleted_though_the_call_is_cancelled_twice(tmp_path: Path) -> None:
     api = FakeResponsesApi()
     transport = Waiting(api)
-    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path)))
+    call = asyncio.ensure_future(gateway_to(transport).send(job("edit", mask=MASK), spool(tmp_path), untold))
     await transport.asked.wait()
     call.cancel()
     await transport.deleting.wait()
@@ -293,7 +294,7 @@ async def test_what_is_up_is_deleted_when_a_later_upload_fails_and_nothing_is_pa
         return api(request)
 
     with pytest.raises(Rejected, match=r"Invalid file\."):
-        await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
+        await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path), untold)
     assert api.log == ["POST files", "DELETE files"]
 
 
@@ -311,7 +312,7 @@ async def test_an_upload_that_fails_is_not_taken_for_a_paid_call_that_did(
 
     recorder = scripted(handler)
     with pytest.raises(UpstreamError) as raised:
-        await gateway_to(recorder).send(job("edit"), spool(tmp_path))
+        await gateway_to(recorder).send(job("edit"), spool(tmp_path), untold)
     assert not isinstance(raised.value, OutcomeUnknown)
     assert "nothing was billed" in raised.value.hint
     assert recorder.posts == ["/v1/files"]
@@ -324,7 +325,7 @@ async def test_an_upload_that_fails_is_not_taken_for_a_paid_call_that_did(
 async def test_an_upload_without_a_usable_id_stops_the_call(document: Any, tmp_path: Path) -> None:
     recorder = canned(body=document)
     with pytest.raises(UpstreamError, match="no file id") as raised:
-        await gateway_to(recorder).send(job("edit"), spool(tmp_path))
+        await gateway_to(recorder).send(job("edit"), spool(tmp_path), untold)
     assert "nothing was billed" in raised.value.hint
     assert recorder.posts == ["/v1/files"]
 
@@ -345,7 +346,7 @@ async def test_a_deletion_that_fails_costs_no_picture(
         assert isinstance(failure, httpx2.Response)
         return failure
 
-    receipt = await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path))
+    receipt = await gateway_to(scripted(handler)).send(job("edit", mask=MASK), spool(tmp_path), untold)
     assert gateway_to(canned()).read(receipt).pictures
     assert api.deleted == ["file-2"]
     assert "left to expire" in caplog.text
@@ -367,7 +368,7 @@ async def test_a_deletion_that_stalls_does_not_hold_up_the_picture(
 
     images = (input_image(),) * 16
     async with asyncio.timeout(1):
-        receipt = await gateway_to(StuckDeletions()).send(job("edit", images=images), spool(tmp_path))
+        receipt = await gateway_to(StuckDeletions()).send(job("edit", images=images), spool(tmp_path), untold)
     assert receipt.bodies[0].exists()
     assert "left to expire" in caplog.text
 
@@ -638,7 +639,7 @@ async def test_the_sandbox_takes_the_whole_route(tmp_path: Path) -> None:
         size="1024x640",
     )
     gateway = gateway_to(recorder)
-    answer = gateway.read(await gateway.send(work, spool(tmp_path)))
+    answer = gateway.read(await gateway.send(work, spool(tmp_path), untold))
     assert len(answer.pictures) == 2
     assert answer.applied.size == "1024x640"
     assert answer.usage is not None

@@ -29,6 +29,7 @@ from tests.gateways.samples import (
     responses_answer,
     spool,
     text_of,
+    untold,
 )
 from tests.support.upstreams import canned, scripted, upstream
 
@@ -171,7 +172,7 @@ async def test_a_picture_that_had_come_whole_is_found_after_a_reset(tmp_path: Pa
     recorder = scripted(lambda _request: cut_after(whole[: whole.index(TEXTS[1].encode())]))
     gateway = ImagesGateway(upstream(recorder))
     with pytest.raises(OutcomeUnknown):
-        await gateway.send(job(n=2), spool(tmp_path))
+        await gateway.send(job(n=2), spool(tmp_path), untold)
     assert spool(tmp_path).received() is None
     assert salvaged(gateway, spool(tmp_path)) == PICTURES[:1]
     assert len(recorder.posts) == 1
@@ -181,7 +182,7 @@ async def test_a_picture_that_had_come_whole_is_found_after_a_reset(tmp_path: Pa
 async def test_a_leg_that_broke_off_after_its_picture_is_kept_beside_one_that_arrived(tmp_path: Path) -> None:
     api = FakeResponsesApi([ok(responding(TEXTS[:1])), cut_after(plain(responding(TEXTS[1:]))[:-5])])
     gateway = ResponsesGateway(upstream(scripted(api)), "host")
-    receipt = await gateway.send(job(n=2), spool(tmp_path))
+    receipt = await gateway.send(job(n=2), spool(tmp_path), untold)
     answer = gateway.read(receipt)
     assert [text_of(picture) for picture in answer.pictures] == TEXTS
     assert receipt.torn
@@ -197,6 +198,6 @@ async def test_a_leg_that_broke_off_before_its_picture_is_told(tmp_path: Path) -
         cut_after(plain(responding(TEXTS[1:]))[:-5]),
     ]
     gateway = ResponsesGateway(upstream(scripted(FakeResponsesApi(answers))), "host")
-    receipt = await gateway.send(job(n=3), spool(tmp_path))
+    receipt = await gateway.send(job(n=3), spool(tmp_path), untold)
     assert [text_of(picture) for picture in gateway.read(receipt).pictures] == TEXTS
     assert (receipt.note or "").startswith("1 of 3 pictures failed: The connection broke")

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import threading
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways import _upstream
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.models import EncodedPicture, Secret
 from tests.gateways.disks import disks
-from tests.gateways.samples import OPERATION, PROMPT, Streamed, breaking
+from tests.gateways.samples import OPERATION, PROMPT, Streamed, breaking, event, stream_of
 from tests.support.upstreams import CANARY, Recorder, canned, scripted, streamed, upstream
 
 pytestmark = pytest.mark.anyio
@@ -199,6 +200,114 @@ async def test_a_body_that_drips_is_given_up_after_the_total_limit(target: Path)
 
     error = await failed(answering(Dripping()), target, Timeouts(total=0.05))
     assert type(error) is UpstreamTimeout
+
+
+# Streams
+
+
+def streaming(*chunks: bytes, then: Callable[[], Awaitable[None]] | None = None) -> Recorder:
+    return scripted(lambda _request: stream_of(*chunks, then=then))
+
+
+PARTIAL = event("image_generation.partial_image", b64_json="QUJD", partial_image_index=1)
+COMPLETED = event("image_generation.completed", b64_json="REVG")
+
+
+async def test_a_spooled_stream_is_what_came_byte_for_byte(target: Path) -> None:
+    chunks = (b": hello\n\n", PARTIAL[:30], PARTIAL[30:], b"x: y\r\n", COMPLETED, b": good-bye\n\n")
+    assert await spooled(streaming(*chunks), target) == b"".join(chunks)
+
+
+async def test_each_event_stands_on_disk_before_the_next_one_comes(target: Path) -> None:
+    part, seen = target.with_name("0.part"), list[bytes]()
+
+    class Stream(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            for chunk in (PARTIAL, COMPLETED[:20], COMPLETED[20:]):
+                yield chunk
+                seen.append(part.read_bytes())
+
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    await spooled(scripted(lambda _r: httpx2.Response(200, stream=Stream(), headers=headers)), target)
+    assert seen == [PARTIAL, PARTIAL, PARTIAL + COMPLETED]
+
+
+async def test_a_partial_picture_is_told_of_when_it_stands_on_disk(target: Path) -> None:
+    found: list[tuple[int, bytes]] = []
+
+    async def on_partial(index: int, picture: EncodedPicture) -> None:
+        found.append((index, picture.body.read_bytes()[picture.start : picture.end]))
+
+    client = upstream(streaming(b": x\n", PARTIAL[:9], PARTIAL[9:] + COMPLETED[:9], COMPLETED[9:]))
+    await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY, on_partial=on_partial)
+    assert found == [(1, b"QUJD")]
+
+
+async def test_no_events_are_looked_for_in_an_answer_that_is_no_stream(target: Path) -> None:
+    """A reset behind what looks like the last event is a reset."""
+    error = await failed(answering(Streamed(COMPLETED, then=breaking(httpx2.ReadError("reset")))), target)
+    assert type(error) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("how", [breaking(httpx2.ReadError("reset")), stall])
+@pytest.mark.parametrize("last", [COMPLETED, event("error", error={"message": "No."})])
+async def test_a_stream_that_has_said_all_is_whole_whatever_becomes_of_its_connection(
+    how: Callable[[], Awaitable[None]], last: bytes, target: Path
+) -> None:
+    limits = Timeouts(idle=0.02, stream_idle=60, first_byte=60)
+    assert await spooled(streaming(PARTIAL, last, then=how), target, limits) == PARTIAL + last
+    assert not target.with_name("0.part").exists()
+
+
+@pytest.mark.parametrize("chunks", [(PARTIAL,), (COMPLETED[:-5],), ()], ids=["partial", "half", "nothing"])
+async def test_a_stream_that_breaks_before_it_has_said_all_leaves_the_outcome_unknown(
+    chunks: tuple[bytes, ...], target: Path
+) -> None:
+    error = await failed(streaming(*chunks, then=breaking(httpx2.RemoteProtocolError("cut"))), target)
+    assert type(error) is OutcomeUnknown
+    assert target.with_name("0.part").read_bytes() == b"".join(chunks)
+
+
+async def test_a_silent_stream_is_given_up_after_its_own_limit(target: Path) -> None:
+    limits = Timeouts(idle=0, stream_idle=0.05, first_byte=0)
+    assert type(await failed(streaming(PARTIAL, then=stall), target, limits)) is UpstreamTimeout
+
+
+async def test_a_stream_is_not_given_up_before_the_first_byte_of_an_answer_would_be_due(target: Path) -> None:
+    """The head of a stream comes at once, and says nothing of how long the picture takes."""
+
+    async def a_while() -> None:
+        for _ in range(9):  # a limit that is over ends this at the first
+            await asyncio.sleep(0)
+
+    chunks = streaming(PARTIAL, then=a_while)
+    assert await spooled(chunks, target, Timeouts(idle=0, stream_idle=0, first_byte=60)) == PARTIAL
+
+
+def test_the_limits_of_a_stream_are_those_of_the_model(target: Path) -> None:
+    limits = Timeouts()
+    assert limits.stream_idle == 120
+    assert limits.total >= limits.first_byte + limits.stream_idle
+
+
+async def test_a_stream_takes_no_memory(target: Path) -> None:
+    class Stream(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield b'data: {"type":"image_generation.completed","b64_json":"'
+            for _ in range(60 * 16):
+                yield bytes(1 << 16).replace(b"\0", b"A")
+            yield b'"}\n\n'
+
+    headers = {"content-type": "text/event-stream"}
+    recorder = scripted(lambda _r: httpx2.Response(200, stream=Stream(), headers=headers))
+    client = upstream(recorder)
+    tracemalloc.start()
+    try:
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert target.stat().st_size > 60 << 20
 
 
 async def test_a_body_that_keeps_coming_outlives_the_idle_limit(target: Path) -> None:

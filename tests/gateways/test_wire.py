@@ -25,6 +25,7 @@ from tests.gateways.samples import (
     job,
     responses_answer,
     spool,
+    untold,
 )
 from tests.support.upstreams import CANARY, Recorder, canned, scripted
 
@@ -41,6 +42,8 @@ OPTIONS: dict[str, Any] = {
     "size": "1536x1024",
     "user": 'us\u00e9r "7" \U0001f98a',
 }
+STREAMED = {"partial_images"}
+"""What goes out with `stream` and one picture only."""
 ON_EDITS = {name: value for name, value in OPTIONS.items() if name != "moderation"}
 IN_THE_TOOL = {name: value for name, value in OPTIONS.items() if name not in ("n", "user")}
 COMPARED = (
@@ -122,9 +125,9 @@ def our_upstream(
     return Upstream(Account(base_url, Secret(CANARY), organization, project), lambda: recorder)
 
 
-async def by_us(folder: Path, work: ImageJob, **account: Any) -> Sent:
+async def by_us(folder: Path, work: ImageJob, *, stream: bool = False, **account: Any) -> Sent:
     recorder = canned(body=images_answer("AAAA"))
-    await ImagesGateway(our_upstream(recorder, **account)).send(work, spool(folder))
+    await ImagesGateway(our_upstream(recorder, **account), stream=stream).send(work, spool(folder), untold)
     assert len(recorder.requests) == 1
     return Sent.of(recorder.requests[0])
 
@@ -156,11 +159,11 @@ async def edited_by_the_sdk(
 
 
 def test_every_option_that_goes_to_the_api_has_a_case_here() -> None:
-    assert set(OPTIONS) == set(RenderOptions.model_fields)
+    assert set(OPTIONS) | STREAMED == set(RenderOptions.model_fields)
 
 
 def test_edits_offer_every_option_but_the_one_that_the_package_does_not_take_there() -> None:
-    assert set(ON_EDITS) == set(RenderOptions.model_fields) & set(EditRequest.model_fields)
+    assert set(ON_EDITS) | STREAMED == set(RenderOptions.model_fields) & set(EditRequest.model_fields)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
@@ -209,6 +212,42 @@ async def test_any_prompt_of_an_edit_goes_out_as_the_package_sends_it(prompt: st
     assert ours == await edited_by_the_sdk({"model": "gpt-image-2"}, (input_image(),), prompt=prompt)
 
 
+# Streams
+
+
+@pytest.mark.parametrize("partial_images", [1, 2, 3])
+async def test_a_streamed_generation_goes_out_as_the_package_sends_it(
+    partial_images: int, tmp_path: Path
+) -> None:
+    options = {**OPTIONS, "n": 1, "partial_images": partial_images}
+    theirs = await generated_by_the_sdk(PROMPT, {**options, "stream": True})
+    assert await by_us(tmp_path, job(**options)) == theirs
+
+
+@pytest.mark.parametrize("partial_images", [1, 2, 3])
+async def test_a_streamed_edit_goes_out_as_the_package_sends_it(partial_images: int, tmp_path: Path) -> None:
+    options = {**ON_EDITS, "n": 1, "partial_images": partial_images}
+    theirs = await edited_by_the_sdk({**options, "stream": True}, (input_image(), SECOND), MASK)
+    ours = await by_us(tmp_path, job("edit", images=(input_image(), SECOND), mask=MASK, **options))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("none", [None, 0])
+async def test_a_stream_without_partial_pictures_goes_out_as_the_package_sends_it(
+    none: int | None, tmp_path: Path
+) -> None:
+    options = {"model": "gpt-image-2", "stream": True}
+    ours = await by_us(tmp_path, job(partial_images=none), stream=True)
+    assert ours == await generated_by_the_sdk(PROMPT, options)
+    ours = await by_us(tmp_path, job("edit", partial_images=none), stream=True)
+    assert ours == await edited_by_the_sdk(options, (input_image(),))
+
+
+async def test_several_pictures_are_not_streamed_for_what_that_is_like_nobody_says(tmp_path: Path) -> None:
+    ours = await by_us(tmp_path, job(n=2, partial_images=2), stream=True)
+    assert ours == await generated_by_the_sdk(PROMPT, {"model": "gpt-image-2", "n": 2})
+
+
 async def test_a_single_picture_is_not_sent_in_the_form_that_openai_refused(tmp_path: Path) -> None:
     ours = await by_us(tmp_path, job("edit"))
     assert b'name="image[]"; filename="fox.png"\r\nContent-Type: image/png' in ours.body
@@ -245,10 +284,12 @@ async def test_no_account_header_is_sent_that_is_not_set(tmp_path: Path) -> None
 # The Responses route
 
 
-async def round_by_us(folder: Path, work: ImageJob, **account: Any) -> dict[str, list[Sent]]:
+async def round_by_us(
+    folder: Path, work: ImageJob, *, stream: bool = False, **account: Any
+) -> dict[str, list[Sent]]:
     recorder = scripted(FakeResponsesApi())
-    gateway = ResponsesGateway(our_upstream(recorder, **account), "gpt-5.5-mini")
-    await gateway.send(work, spool(folder))
+    gateway = ResponsesGateway(our_upstream(recorder, **account), "gpt-5.5-mini", stream=stream)
+    await gateway.send(work, spool(folder), untold)
     sent: dict[str, list[Sent]] = {}
     for request in recorder.requests:
         what = request.url.path.rpartition("/v1/")[2].partition("/")[0]
@@ -288,7 +329,7 @@ def in_order(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_tool_takes_every_option_but_the_count_and_the_user() -> None:
-    assert set(IN_THE_TOOL) == set(RenderOptions.model_fields) - {"n", "user"}
+    assert set(IN_THE_TOOL) | STREAMED == set(RenderOptions.model_fields) - {"n", "user"}
 
 
 @pytest.mark.parametrize("name", sorted(IN_THE_TOOL))
@@ -308,7 +349,11 @@ async def test_any_prompt_of_a_response_goes_out_as_the_package_sends_it(prompt:
 
 
 async def test_a_response_with_everything_set_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:
-    account = {"organization": "org-1", "project": "proj_1", "base_url": "https://proxy.example/v1"}
+    account: dict[str, Any] = {
+        "organization": "org-1",
+        "project": "proj_1",
+        "base_url": "https://proxy.example/v1",
+    }
     work = job("edit", images=(input_image(), SECOND), mask=MASK, **OPTIONS)
     sent = await round_by_us(tmp_path, work, **account)
     expected = await responded_by_the_sdk(
@@ -318,6 +363,18 @@ async def test_a_response_with_everything_set_goes_out_as_the_package_sends_it(t
         **account,
     )
     assert sent["POST responses"] == [expected] * 3
+
+
+async def test_a_streamed_response_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:
+    sent = await round_by_us(tmp_path, job("edit", partial_images=2))
+    tool = {"action": "edit", "model": "gpt-image-2", "partial_images": 2}
+    assert sent["POST responses"] == [await responded_by_the_sdk(tool, top={"stream": True})]
+
+
+async def test_each_of_several_responses_is_streamed_where_all_are(tmp_path: Path) -> None:
+    sent = await round_by_us(tmp_path, job("edit", n=2, partial_images=2), stream=True)
+    tool = {"action": "edit", "model": "gpt-image-2"}
+    assert sent["POST responses"] == [await responded_by_the_sdk(tool, top={"stream": True})] * 2
 
 
 async def test_a_generation_by_the_tool_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:

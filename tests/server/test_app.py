@@ -135,7 +135,7 @@ async def test_a_fault_of_ours_is_told_without_its_text(
 ) -> None:
     def broken(gateway: Any) -> Any:
         class Broken:
-            async def send(self, job: Any, spool: Any) -> Any:
+            async def send(self, job: Any, spool: Any, tell: Any) -> Any:
                 raise ZeroDivisionError(f"{job.prompt} {CANARY}")
 
             read = gateway.read

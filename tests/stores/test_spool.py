@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Iterator
@@ -14,12 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.capabilities import Size
-from gpt_image_2_mcp.errors import StorageError
-from gpt_image_2_mcp.models import ImageJob, InputImage, Receipt, Route
+from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
+from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, PartialPicture, Receipt, Route
 from gpt_image_2_mcp.ports import Spool, Spools
 from gpt_image_2_mcp.requests import RenderOptions
-from gpt_image_2_mcp.stores.spool import KEEP_RAW_S, FileSpool, SpoolFolder
+from gpt_image_2_mcp.stores.spool import (
+    KEEP_PARTIAL_S,
+    KEEP_RAW_S,
+    MAX_PARTIAL_BYTES,
+    FileSpool,
+    SpoolFolder,
+)
 from tests.stores.samples import mode, posix
+from tests.support.pictures import picture
 
 ONE, OTHER = "0f1e2d3c" * 4, "a0b1c2d3" * 4
 FOX = InputImage(b"\x89PNG\x00\xff" * 99, "image-1.png", "image/png", Size(64, 48), has_alpha=False)
@@ -306,6 +314,107 @@ def test_what_cannot_be_removed_now_is_no_error(
     spool.drop_job()
     spool.discard()
     assert len(names(*folders)) == 2
+
+
+# Partial pictures
+
+
+def encoded(folder: Path, data: bytes) -> EncodedPicture:
+    """`data` as it stands in a stream that is coming."""
+    text = base64.b64encode(data)
+    path = answered(folder, "images.0.part", b"data: " + text + b"...")
+    return EncodedPicture(path, 6, 6 + len(text))
+
+
+@pytest.mark.parametrize(
+    ("format_", "mime_type"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
+)
+def test_a_partial_picture_comes_back_under_its_index_in_another_process(
+    format_: Any, mime_type: str, spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    data = picture(format_=format_)
+    spool.keep_partial(1, encoded(folders[0], data))
+    other = SpoolFolder(*folders).open(ONE)
+    assert other.partial(1) == PartialPicture(data, mime_type)
+    assert other.partial(0) is None
+    assert other.partial(2) is None
+    assert SpoolFolder(*folders).open(OTHER).partial(1) is None
+    assert f"{ONE}.partial-1.{format_.lower()}" in names(folders[0])
+
+
+def test_a_later_partial_picture_takes_the_place_of_an_earlier_one(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    for format_ in ("PNG", "JPEG", "JPEG"):
+        spool.keep_partial(0, encoded(folders[0], picture(format_=format_)))
+    assert spool.partial(0) == PartialPicture(picture(format_="JPEG"), "image/jpeg")
+    assert names(folders[0]) == [f"{ONE}.images.0.part", f"{ONE}.partial-0.jpeg"]
+
+
+def test_a_large_partial_picture_is_kept_byte_for_byte(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    data = picture() + os.urandom(3 << 20)
+    spool.keep_partial(0, encoded(folders[0], data))
+    assert spool.partial(0) == PartialPicture(data, "image/png")
+
+
+@posix
+def test_a_partial_picture_is_for_its_owner_alone(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    spool.keep_partial(0, encoded(folders[0], picture()))
+    assert mode(folders[0] / f"{ONE}.partial-0.png") == 0o600
+
+
+def test_what_is_no_picture_is_not_kept_and_leaves_the_one_before(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    spool.keep_partial(0, encoded(folders[0], picture()))
+    for data in (b"GIMME" * 40, b""):
+        with pytest.raises(InvalidAnswer):
+            spool.keep_partial(0, encoded(folders[0], data))
+    path = answered(folders[0], "images.0.part", b"%%% no base64 %%%")
+    with pytest.raises(InvalidAnswer):
+        spool.keep_partial(0, EncodedPicture(path, 0, 10))
+    assert spool.partial(0) == PartialPicture(picture(), "image/png")
+    assert names(folders[0]) == [f"{ONE}.images.0.part", f"{ONE}.partial-0.png"]
+
+
+def test_a_partial_picture_that_is_far_too_large_is_not_kept(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    path = answered(folders[0], "images.0.part")
+    with pytest.raises(InvalidAnswer, match="more than 64 MB"):
+        spool.keep_partial(0, EncodedPicture(path, 0, MAX_PARTIAL_BYTES + 1))
+    assert spool.partial(0) is None
+
+
+def test_a_partial_picture_for_which_there_is_no_room_is_an_error_of_storage(
+    spool: FileSpool, folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = encoded(folders[0], picture())
+    monkeypatch.setattr(os, "open", failing(".new"))
+    with pytest.raises(StorageError, match="No space left on device"):
+        spool.keep_partial(0, coming)
+
+
+def test_a_damaged_partial_picture_is_none(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    answered(folders[0], "partial-0.png", b"not any more")
+    assert spool.partial(0) is None
+
+
+def test_a_partial_picture_stays_for_a_while_when_its_operation_is_over(
+    spools: SpoolFolder, spool: FileSpool, folders: tuple[Path, Path], now: float
+) -> None:
+    """Somebody who was told of it may be about to look at it."""
+    spool.keep_partial(0, encoded(folders[0], picture()))
+    spool.discard()
+    assert names(*folders) == [f"{ONE}.partial-0.png"]
+    assert spools.operations() == frozenset()
+    aged(folders[0] / f"{ONE}.partial-0.png", KEEP_PARTIAL_S - 1, now)
+    spools.prune(())
+    assert len(names(*folders)) == 1
+    for name in ("partial-0.png", "partial-1.new"):
+        aged(folders[0] / f"{ONE}.{name}", KEEP_PARTIAL_S + 1, now)
+    spools.prune({ONE})
+    assert names(*folders) == []
 
 
 # All operations

@@ -58,6 +58,7 @@ class Bench:
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
     roots: Roots | None = None
+    partial_images: int = 0
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
     _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -77,7 +78,12 @@ class Bench:
             self.operations(),
             Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder)),
             self.sessions,
-            Defaults("gpt-image-2", self._output_dir, refusal=self.refusal),
+            Defaults(
+                "gpt-image-2",
+                self._output_dir,
+                refusal=self.refusal,
+                partial_images=self.partial_images,
+            ),
             self.clock,
         )
 

@@ -212,6 +212,17 @@ def error_in_answer(document: Mapping[str, Any]) -> UpstreamError:
     return _by_code(200, error, None) or Rejected(said, hint=_advice(error))
 
 
+def error_in_stream(document: Mapping[str, Any], partials: int) -> UpstreamError:
+    """The error for an answer that holds one behind so many partial pictures."""
+    error = error_in_answer(document)
+    if partials:
+        error.partly_made = True
+        error.message = f"{error.message} {partials} partial picture(s) had come, which may have been billed."
+        if error.hint == Rejected.default_hint:
+            error.hint = "Change the named argument and call again."
+    return error
+
+
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
     """Seconds to wait, at most a day: by `retry-after-ms`, `retry-after` (seconds or date) or the message."""
     stated = headers.get("retry-after", "")

@@ -24,6 +24,11 @@ class Sink:
         self._file: BinaryIO | None = None
         self._written = 0
 
+    @property
+    def path(self) -> Path:
+        """Where it stands as yet."""
+        return self._path
+
     def write(self, data: bytes) -> None:
         """Add `data`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ import httpx2
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
+from gpt_image_2_mcp.gateways._events import Follower
 from gpt_image_2_mcp.gateways._rejections import rejection
 from gpt_image_2_mcp.gateways._sink import Sink
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.models import EncodedPicture, Secret
 from gpt_image_2_mcp.redaction import clean
 
 T = TypeVar("T")
@@ -29,20 +30,33 @@ _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFErro
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _SHORTEST_KEY: Final = 12
 """Characters; below it stand the words that local servers take for a key, such as `none`."""
+_LAST_WORDS_S: Final = 2.0
+"""How long a stream that has said everything may take to end."""
 
 FilePart = tuple[str, tuple[str, bytes, str]]
 """Field name, then file name, bytes and MIME type."""
+OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
+"""Given each partial picture of a stream, by its index from 0, when it stands on disk."""
+
+
+async def _unwatched(_index: int, _picture: EncodedPicture) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. gpt-image-2 at high quality takes 155-280 s, so the first byte may be long in coming."""
+    """Seconds. gpt-image-2 at high quality takes 155-280 s, so the first byte may be long in coming.
+
+    A stream may be silent for `stream_idle`, and before `first_byte` is over for the rest of that: its head
+    comes at once, and the model takes no less time than without a stream.
+    """
 
     connect: float = 10
     pool: float = 5
     write: float = 30
     first_byte: float = 300
     idle: float = 30
+    stream_idle: float = 120
     total: float = 600
 
     def for_client(self) -> httpx2.Timeout:
@@ -98,9 +112,12 @@ class Upstream:
         json: Mapping[str, Any] | None = None,
         data: Mapping[str, str] | None = None,
         files: Sequence[FilePart] | None = None,
+        on_partial: OnPartial = _unwatched,
     ) -> Path:
         """POST once and stream the raw answer into the first of `targets` that takes it, which is returned
         when the answer stands there whole and flushed. `idempotency_key` is sent, and trusted for nothing.
+
+        An event stream is whole when it has said everything, though its connection break.
 
         Raises:
             UpstreamError: with the class that says whether the call may have been billed.
@@ -109,11 +126,12 @@ class Upstream:
         async with self._translated():
             client, headers = self._open(), {"Idempotency-Key": idempotency_key}
             request = client.build_request("POST", path, headers=headers, json=json, data=data, files=files)
+            sent = asyncio.get_running_loop().time()
             response = await client.send(request, stream=True)
             try:
                 if not response.is_success:
                     raise self._rejection(response, await _error_body(response))
-                return await self._receive(response, targets)
+                return await self._receive(response, targets, sent, on_partial)
             finally:
                 await response.aclose()
 
@@ -161,15 +179,20 @@ class Upstream:
             )
         return self._client
 
-    async def _receive(self, response: httpx2.Response, targets: Sequence[Path]) -> Path:
-        sink, buffered = Sink(targets), bytearray()
+    async def _receive(
+        self, response: httpx2.Response, targets: Sequence[Path], sent: float, on_partial: OnPartial
+    ) -> Path:
+        sink, buffered, follower = Sink(targets), bytearray(), _follower(response)
         try:
             try:
-                async with aclosing(self._chunks(response)) as chunks:
+                async with aclosing(self._chunks(response, follower, sent)) as chunks:
                     async for chunk in chunks:
                         buffered += chunk
-                        if len(buffered) >= _WRITE_BYTES:
+                        ended, partials = follower.feed(chunk) if follower else (False, [])
+                        if ended or len(buffered) >= _WRITE_BYTES:
                             await _write(sink, buffered)
+                        for partial in partials:
+                            await on_partial(partial.index, EncodedPicture(sink.path, *partial.span))
             finally:
                 # Also of an answer that breaks off: whole pictures in it are salvaged.
                 await _write(sink, buffered)
@@ -177,18 +200,34 @@ class Upstream:
         finally:
             await run_sync(sink.close)
 
-    async def _chunks(self, response: httpx2.Response) -> AsyncGenerator[bytes]:
+    async def _chunks(
+        self, response: httpx2.Response, follower: Follower | None, sent: float
+    ) -> AsyncGenerator[bytes]:
         """The answer as it comes, while it comes without a long pause."""
         total, chunks = 0, response.aiter_raw()
         while True:
-            async with asyncio.timeout(self._timeouts.idle):
-                chunk = await anext(chunks, None)
+            try:
+                async with asyncio.timeout(self._patience(follower, sent)):
+                    chunk = await anext(chunks, None)
+            except (TimeoutError, httpx2.HTTPError, httpx2.StreamError):
+                if not (follower and follower.all_said):
+                    raise
+                return
             if chunk is None:
                 return
             total += len(chunk)
             if total > MAX_ANSWER_BYTES:
                 raise OutcomeUnknown(f"OpenAI's answer is larger than {MAX_ANSWER_BYTES >> 20} MB.")
             yield chunk
+
+    def _patience(self, follower: Follower | None, sent: float) -> float:
+        """Seconds of silence after which an answer is given up."""
+        if follower is None:
+            return self._timeouts.idle
+        if follower.all_said:
+            return min(_LAST_WORDS_S, self._timeouts.idle)
+        waited = asyncio.get_running_loop().time() - sent
+        return max(self._timeouts.stream_idle, self._timeouts.first_byte - waited)
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -216,6 +255,11 @@ class Upstream:
                 "company's proxy reads the traffic.",
             )
         return Unreachable(f"{host} could not be reached ({type(error).__name__}).")
+
+
+def _follower(response: httpx2.Response) -> Follower | None:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Follower() if kind == "text/event-stream" else None
 
 
 def _tls_refusal(error: BaseException | None) -> str | None:

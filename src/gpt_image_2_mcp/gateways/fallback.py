@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from gpt_image_2_mcp.errors import EditsRejectModel
 from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
-from gpt_image_2_mcp.ports import Gateway, Spool
+from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ class FallbackGateway:
         self._monotonic = monotonic
         self._until = float("inf") if pinned else float("-inf")
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         if job.action == "edit" and self._monotonic() < self._until:
-            return await self._gateways["responses"].send(job, spool)
+            return await self._gateways["responses"].send(job, spool, tell)
         try:
-            return await self._gateways["images"].send(job, spool)
+            return await self._gateways["images"].send(job, spool, tell)
         except EditsRejectModel:
             if job.action != "edit":
                 raise
@@ -46,7 +46,7 @@ class FallbackGateway:
             logger.warning(
                 "the edits endpoint rejects %s; edits go by the Responses API for 10 min", job.model
             )
-        return await self._gateways["responses"].send(job, spool)
+        return await self._gateways["responses"].send(job, spool, tell)
 
     def read(self, receipt: Receipt) -> Answer:
         return self._gateways[receipt.route].read(receipt)

@@ -5,68 +5,146 @@ What is sent equals what the official openai package sends for the same argument
 
 from __future__ import annotations
 
-from typing import Any, Final
+import hashlib
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from gpt_image_2_mcp.errors import InvalidAnswer
-from gpt_image_2_mcp.gateways._bodies import read_body
-from gpt_image_2_mcp.gateways._rejections import error_in_answer
+from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
+from gpt_image_2_mcp.gateways._bodies import Body, read_body
+from gpt_image_2_mcp.gateways._events import COMPLETED, is_stream, read_events
+from gpt_image_2_mcp.gateways._partials import Partials
+from gpt_image_2_mcp.gateways._rejections import error_in_answer, error_in_stream
 from gpt_image_2_mcp.gateways._upstream import FilePart, Upstream
-from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, InputImage, Receipt, Usage
-from gpt_image_2_mcp.ports import Spool
+from gpt_image_2_mcp.models import (
+    Answer,
+    AppliedOptions,
+    EncodedPicture,
+    ImageJob,
+    InputImage,
+    Receipt,
+    Usage,
+)
+from gpt_image_2_mcp.ports import Spool, Tell
 from gpt_image_2_mcp.redaction import clean
 
+M = TypeVar("M", bound=BaseModel)
+
 BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
+NO_PICTURE: Final = "OpenAI's answer holds no picture."
+_SLICE: Final = 1024 * 1024
+CUT: Final = "OpenAI's stream ended before the picture was complete."
 
 
 class ImagesGateway:
-    """Sends a job as one POST."""
+    """Sends a job as one POST. `stream`: answers are streamed even where no partial pictures are wanted."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, *, stream: bool = False) -> None:
         self._upstream = upstream
+        self._stream = stream
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
-        targets, key = spool.bodies("images", 0), spool.operation_id
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
+        targets, key, body = spool.bodies("images", 0), spool.operation_id, request_body(job, self._stream)
+        keep = Partials(spool, tell, job.partials).keep
         if job.action == "generate":
-            body = await self._upstream.spool(
-                "images/generations", targets, idempotency_key=key, json=request_body(job)
+            path = await self._upstream.spool(
+                "images/generations", targets, idempotency_key=key, json=body, on_partial=keep
             )
         else:
-            fields = {name: str(value) for name, value in request_body(job).items()}
-            body = await self._upstream.spool(
-                "images/edits", targets, idempotency_key=key, data=fields, files=file_parts(job)
+            fields, files = {name: _field(value) for name, value in body.items()}, file_parts(job)
+            path = await self._upstream.spool(
+                "images/edits", targets, idempotency_key=key, data=fields, files=files, on_partial=keep
             )
-        return Receipt("images", (body,))
+        return Receipt("images", (path,))
 
     def read(self, receipt: Receipt) -> Answer:
-        body = read_body(receipt.bodies[0], torn=receipt.torn)
-        document = body.document
-        if body.broke_off:
-            return Answer(tuple(body.pictures.values()), read_applied({}), None, BROKE_OFF)
-        data = document.get("data")
-        entries = data if isinstance(data, list) else []
-        found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
-        pictures = tuple(picture for picture in found if picture)
-        if not pictures and document.get("error"):
-            raise error_in_answer(document)
-        if not pictures:
-            raise InvalidAnswer("OpenAI's answer holds no picture.")
-        missing = len(entries) - len(pictures)
-        note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
-        return Answer(pictures, read_applied(document), read_usage(document.get("usage")), note)
+        path = receipt.bodies[0]
+        return _read_stream(path) if is_stream(path) else _read_whole(read_body(path, torn=receipt.torn))
 
     async def tidy(self, spool: Spool) -> None:
         """Nothing is left at the API by this route."""
 
 
-def request_body(job: ImageJob) -> dict[str, Any]:
+def _read_whole(body: Body) -> Answer:
+    document = body.document
+    if body.broke_off:
+        return Answer(tuple(body.pictures.values()), read_applied({}), None, BROKE_OFF)
+    data = document.get("data")
+    entries = data if isinstance(data, list) else []
+    found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
+    pictures = tuple(picture for picture in found if picture)
+    if not pictures and document.get("error"):
+        raise error_in_answer(document)
+    if not pictures:
+        raise InvalidAnswer(NO_PICTURE)
+    missing = len(entries) - len(pictures)
+    note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
+    return Answer(pictures, read_applied(document), read_usage(document.get("usage")), note)
+
+
+def _read_stream(path: Path) -> Answer:
+    """What a stream holds, whole or broken off: a picture is one that is completed, a partial one never."""
+    made: dict[bytes, tuple[EncodedPicture, Body]] = {}
+    partials, error, ended = 0, None, False
+    for event in read_events(path):
+        partials += event.is_partial
+        error = error or event.error
+        ended |= event.type in COMPLETED
+        if event.type in COMPLETED and (picture := _picture_in(body := event.body(path))):
+            made.setdefault(_digest(picture), (picture, body))
+    if made:
+        return _completed(list(made.values()), partials)
+    if error:
+        raise error_in_stream(error, partials)
+    raise InvalidAnswer(NO_PICTURE) if ended else OutcomeUnknown(CUT)
+
+
+def _picture_in(body: Body) -> EncodedPicture | None:
+    if body.broke_off:
+        return next(iter(body.pictures.values()))
+    return body.picture(body.document.get("b64_json"))
+
+
+def _completed(made: list[tuple[EncodedPicture, Body]], partials: int) -> Answer:
+    bodies = [body for _, body in made]
+    usages = [read_usage(body.document.get("usage")) for body in bodies]
+    usage = sum_usages([each for each in usages if each]) if all(usages) else None
+    note = BROKE_OFF if any(body.broke_off for body in bodies) else None
+    pictures = tuple(picture for picture, _ in made)
+    return Answer(pictures, read_applied(bodies[0].document), usage, note, partials)
+
+
+def _digest(picture: EncodedPicture) -> bytes:
+    """Tells a picture that comes twice from two pictures."""
+    digest, left = hashlib.sha256(), picture.end - picture.start
+    with picture.body.open("rb") as file:
+        file.seek(picture.start)
+        while left and (text := file.read(min(left, _SLICE))):
+            digest.update(text)
+            left -= len(text)
+    return digest.digest()
+
+
+def request_body(job: ImageJob, stream: bool = False) -> dict[str, Any]:
     """Prompt and set options by the API's names, in the order in which the openai package writes them: by the
-    alphabet after the prompt, save the model of a generation, which comes first.
+    alphabet after the prompt, save `model` and `stream` of a generation, which come first.
+
+    Several pictures are not streamed: what such a stream looks like is documented nowhere.
     """
-    options = job.options.model_dump(exclude_none=True)
-    body = {"prompt": job.prompt, **{name: options[name] for name in sorted(options)}}
-    return {"model": job.model, **body} if job.action == "generate" else body
+    options = job.options.model_dump(exclude_none=True, exclude={"partial_images"})
+    if job.partials:
+        options["partial_images"] = job.partials
+    if job.partials or (stream and job.count == 1):
+        options["stream"] = True
+    ahead = [name for name in ("model", "stream") if name in options and job.action == "generate"]
+    values = {**options, "prompt": job.prompt}
+    return {name: values[name] for name in (*ahead, "prompt", *sorted(options))}
+
+
+def _field(value: object) -> str:
+    """A value in a form."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def file_parts(job: ImageJob) -> list[FilePart]:
@@ -94,3 +172,24 @@ def read_usage(value: object) -> Usage | None:
         return Usage.model_validate(value)
     except ValidationError:
         return None
+
+
+def sum_usages(usages: list[Usage]) -> Usage:
+    """The usage of several answers to one call; at least one."""
+    return Usage(
+        input_tokens=sum(u.input_tokens for u in usages),
+        output_tokens=sum(u.output_tokens for u in usages),
+        total_tokens=sum(u.total_tokens for u in usages),
+        input_tokens_details=_added([u.input_tokens_details for u in usages]),
+        output_tokens_details=_added([u.output_tokens_details for u in usages]),
+        cached_tokens_details=_added([u.cached_tokens_details for u in usages]),
+    )
+
+
+def _added(details: list[M | None]) -> M | None:
+    """Field by field; None where no leg has any."""
+    known = [each for each in details if each is not None]
+    if not known:
+        return None
+    kind = type(known[0])
+    return kind(**{name: sum(getattr(each, name) for each in known) for name in kind.model_fields})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpt_image_2_mcp.errors import MissingKey
 from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
-from gpt_image_2_mcp.ports import Gateway, Spool
+from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 
 
 class KeylessGateway:
@@ -13,7 +13,7 @@ class KeylessGateway:
     def __init__(self, reader: Gateway) -> None:
         self._reader = reader
 
-    async def send(self, _job: ImageJob, _spool: Spool) -> Receipt:
+    async def send(self, _job: ImageJob, _spool: Spool, _tell: Tell) -> Receipt:
         raise MissingKey("No OpenAI API key is set, so no picture can be made.")
 
     def read(self, receipt: Receipt) -> Answer:

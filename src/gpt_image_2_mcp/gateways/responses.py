@@ -12,10 +12,9 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from anyio.to_thread import run_sync
-from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import (
     ImageServerError,
@@ -27,9 +26,11 @@ from gpt_image_2_mcp.errors import (
     UpstreamError,
 )
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
-from gpt_image_2_mcp.gateways._rejections import error_in_answer
-from gpt_image_2_mcp.gateways._upstream import Upstream
-from gpt_image_2_mcp.gateways.images import read_applied, read_usage
+from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream, read_events
+from gpt_image_2_mcp.gateways._partials import Partials
+from gpt_image_2_mcp.gateways._rejections import error_in_stream
+from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
+from gpt_image_2_mcp.gateways.images import CUT, read_applied, read_usage, sum_usages
 from gpt_image_2_mcp.models import (
     Answer,
     EncodedPicture,
@@ -38,9 +39,8 @@ from gpt_image_2_mcp.models import (
     Receipt,
     Usage,
 )
-from gpt_image_2_mcp.ports import Spool
+from gpt_image_2_mcp.ports import Spool, Tell
 
-M = TypeVar("M", bound=BaseModel)
 logger = logging.getLogger(__name__)
 
 UNDERCOUNTED = (
@@ -61,16 +61,18 @@ _INSTRUCTIONS = (
 class ResponsesGateway:
     """Sends a job as one POST per picture: the tool knows no `n`."""
 
-    def __init__(self, upstream: Upstream, host_model: str) -> None:
+    def __init__(self, upstream: Upstream, host_model: str, *, stream: bool = False) -> None:
         self._upstream = upstream
         self._host_model = host_model
+        self._stream = stream
 
-    async def send(self, job: ImageJob, spool: Spool) -> Receipt:
+    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         if job.options.user is not None and len(job.options.user) > 64:
             raise InvalidRequest("`user` takes at most 64 characters on the Responses route.")
         async with self._uploaded(job, spool) as (images, mask):
             body = self.request_body(job, images, mask)
-            legs = (self._send_leg(body, spool, leg) for leg in range(job.count))
+            keep = Partials(spool, tell, job.partials).keep
+            legs = (self._send_leg(body, spool, leg, keep) for leg in range(job.count))
             outcomes = await asyncio.gather(*legs, return_exceptions=True)
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         arrived = tuple(outcome for outcome in outcomes if isinstance(outcome, Path))
@@ -82,13 +84,17 @@ class ResponsesGateway:
         note = f"{lost} of {job.count} pictures failed: {failures[0]}" if lost else None
         return Receipt("responses", arrived + salvaged, note, torn=bool(salvaged))
 
-    async def _send_leg(self, body: dict[str, Any], spool: Spool, leg: int) -> Path:
+    async def _send_leg(self, body: dict[str, Any], spool: Spool, leg: int, on_partial: OnPartial) -> Path:
         targets, key = spool.bodies("responses", leg), f"{spool.operation_id}-{leg}"
-        return await self._upstream.spool("responses", targets, idempotency_key=key, json=body)
+        return await self._upstream.spool(
+            "responses", targets, idempotency_key=key, json=body, on_partial=on_partial
+        )
 
     def request_body(self, job: ImageJob, images: list[str], mask: str | None) -> dict[str, Any]:
         """The response to create; `images` and `mask` are file ids."""
-        options = job.options.model_dump(exclude_none=True, exclude={"n", "user"})
+        options = job.options.model_dump(exclude_none=True, exclude={"n", "user", "partial_images"})
+        if job.partials:
+            options["partial_images"] = job.partials
         tool: dict[str, Any] = {"type": "image_generation", "action": job.action, **options}
         if mask:
             tool["input_image_mask"] = {"file_id": mask}
@@ -96,6 +102,7 @@ class ResponsesGateway:
         content += ({"type": "input_image", "detail": "high", "file_id": file_id} for file_id in images)
         return {
             "model": self._host_model,
+            **({"stream": True} if job.partials or self._stream else {}),
             "input": [{"role": "user", "content": content}],
             "instructions": _INSTRUCTIONS,
             "store": False,
@@ -157,23 +164,24 @@ class ResponsesGateway:
         pictures: list[EncodedPicture] = []
         usages: list[Usage | None] = []
         errors: list[UpstreamError] = []
-        applied = read_applied({})
+        applied, partials = read_applied({}), 0
         for path in receipt.bodies:
             try:
-                body = read_body(path, torn=receipt.torn)
-                call, found = _find_pictures(body)
+                body, came = _read_leg(path, torn=receipt.torn)
+                call, found = _find_pictures(body, came)
             except UpstreamError as error:
                 errors.append(error)
                 continue
             pictures += found
+            partials += came
             applied = read_applied(call)
             usages.append(_tool_usage(body.document))
         if not pictures:
-            raise errors[0]
-        usage = _sum([u for u in usages if u]) if all(usages) else None
+            raise min(errors, key=_gravity)
+        usage = sum_usages([u for u in usages if u]) if all(usages) else None
         failed = f"{len(errors)} more failed: {errors[0].message}" if errors else None
         notes = [note for note in (failed, None if usage else UNDERCOUNTED) if note]
-        return Answer(tuple(pictures), applied, usage, " ".join(notes) or None)
+        return Answer(tuple(pictures), applied, usage, " ".join(notes) or None, partials)
 
 
 def _gravity(failure: BaseException) -> int:
@@ -195,12 +203,58 @@ def _broken_off_late(spool: Spool, arrived: tuple[Path, ...]) -> tuple[Path, ...
 
 def _holds_a_picture(path: Path) -> bool:
     try:
-        return bool(read_body(path, torn=True).pictures)
-    except InvalidAnswer:
+        body, _ = _read_leg(path, torn=True)
+        return bool(body.pictures)
+    except UpstreamError:
         return False
 
 
-def _find_pictures(body: Body) -> tuple[Mapping[str, Any], list[EncodedPicture]]:
+def _read_leg(path: Path, *, torn: bool) -> tuple[Body, int]:
+    """One answer, and how many partial pictures came with it."""
+    return _read_stream(path) if is_stream(path) else (read_body(path, torn=torn), 0)
+
+
+def _read_stream(path: Path) -> tuple[Body, int]:
+    """What a stream says as the answer it would have been without one.
+
+    The last event holds everything. A stream that broke off before it has the calls that were done.
+    """
+    whole: Body | None = None
+    done: list[Body] = []
+    partials, error = 0, None
+    for event in read_events(path):
+        partials += event.is_partial
+        error = error or event.error
+        if event.type in RESPONSE_ENDS and not event.broke_off:
+            whole = event.body(path)
+        elif event.type == ITEM_DONE or event.type in RESPONSE_ENDS:
+            done.append(event.body(path))
+    response = whole.document.get("response") if whole else None
+    said = response if isinstance(response, dict) else {}
+    if whole and whole.pictures:
+        return Body(said, whole.pictures), partials
+    body = _pieced_together({**said, **(error or {})}, done)
+    if not (whole or error or body.pictures or any(_item(each).get("error") for each in done)):
+        raise OutcomeUnknown(CUT)
+    return body, partials
+
+
+def _pieced_together(said: Mapping[str, Any], done: list[Body]) -> Body:
+    """An answer of calls that were done, and of what the response said beside them."""
+    whole = [body for body in done if not body.broke_off]
+    pictures = {name: picture for body in whole for name, picture in body.pictures.items()}
+    if not pictures and (broken := next((body for body in done if body.pictures), None)):
+        return broken
+    items = [item for body in whole if (item := _item(body))]
+    return Body({**said, "output": items or said.get("output")}, pictures)
+
+
+def _item(done: Body) -> Mapping[str, Any]:
+    item = done.document.get("item")
+    return item if isinstance(item, dict) else {}
+
+
+def _find_pictures(body: Body, partials: int) -> tuple[Mapping[str, Any], list[EncodedPicture]]:
     """The first call that made a picture, and the pictures of all: each one was billed."""
     if body.broke_off:
         return {}, list(body.pictures.values())
@@ -215,30 +269,10 @@ def _find_pictures(body: Body) -> tuple[Mapping[str, Any], list[EncodedPicture]]
         return made[0][0], [picture for _, picture in made]
     for holder in (*calls, body.document):
         if holder.get("error"):
-            raise error_in_answer(holder)
+            raise error_in_stream(holder, partials)
     raise InvalidAnswer("The host model answered without calling the image tool.")
 
 
 def _tool_usage(document: Mapping[str, Any]) -> Usage | None:
     tools = document.get("tool_usage")
     return read_usage(tools.get("image_gen")) if isinstance(tools, dict) else None
-
-
-def _sum(usages: list[Usage]) -> Usage:
-    return Usage(
-        input_tokens=sum(u.input_tokens for u in usages),
-        output_tokens=sum(u.output_tokens for u in usages),
-        total_tokens=sum(u.total_tokens for u in usages),
-        input_tokens_details=_added([u.input_tokens_details for u in usages]),
-        output_tokens_details=_added([u.output_tokens_details for u in usages]),
-        cached_tokens_details=_added([u.cached_tokens_details for u in usages]),
-    )
-
-
-def _added(details: list[M | None]) -> M | None:
-    """Field by field; None where no leg has any."""
-    known = [each for each in details if each is not None]
-    if not known:
-        return None
-    kind = type(known[0])
-    return kind(**{name: sum(getattr(each, name) for each in known) for name in kind.model_fields})

@@ -3,6 +3,7 @@
 <id>.job, <id>.in.<n>    the request and its input pictures, until the call is sent
 <id>.<route>.<leg>.part  an answer on its way
 <id>.<route>.<leg>.resp  an answer that is whole and flushed: from here its pictures cannot be lost
+<id>.partial-<n>.<ext>   a picture in the making, while its call is made and an hour longer
 <id>.uploads             ids of files uploaded for it, a line each, until they are deleted again
 """
 
@@ -21,12 +22,19 @@ from typing import BinaryIO, Final
 
 from pydantic import TypeAdapter
 
-from gpt_image_2_mcp.errors import StorageError
-from gpt_image_2_mcp.models import ImageJob, InputImage, Receipt, Route
+from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
+from gpt_image_2_mcp.image_headers import FORMATS, ImageHeader, read_header
+from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, PartialPicture, Receipt, Route
+from gpt_image_2_mcp.stores._decoding import decoded_slices
 
 KEEP_RAW_S: Final = 7 * 24 * 3600
 """How long the raw answer of a call that could not be finished is kept."""
+KEEP_PARTIAL_S: Final = 3600
+MAX_PARTIAL_BYTES: Final = 64 * 1024 * 1024
+"""Of base64 text; one of 3840x2160 as PNG takes 10 to 20 MB."""
 _OURS: Final = re.compile(r"[\w-]+\.(job|in\.\d+|uploads|(images|responses)\.\d+\.(part|resp))", re.ASCII)
+_PARTIAL: Final = re.compile(r"[\w-]+\.partial-\d+\.\w+", re.ASCII)
+_HEADER_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +118,55 @@ class FileSpool:
     def drop_uploads(self) -> None:
         self._drop("uploads")
 
+    def keep_partial(self, index: int, picture: EncodedPicture) -> None:
+        """Decode a picture in the making into a file of its own, in the place of an earlier one.
+
+        Raises:
+            InvalidAnswer: it is no picture, or far too large.
+            StorageError: it cannot be written.
+        """
+        if picture.end - picture.start > MAX_PARTIAL_BYTES:
+            raise InvalidAnswer(f"A partial picture takes more than {MAX_PARTIAL_BYTES >> 20} MB.")
+        draft = self._partial(index, "new")
+        try:
+            with _translated(self.folders[0]):
+                header = self._decoded(picture, draft.name.partition(".")[2])
+                final = draft.replace(self._partial(index, header.format))
+            for older in {*self._partials(index)} - {final}:
+                _remove(older)
+        finally:
+            _remove(draft)
+
+    def _decoded(self, picture: EncodedPicture, name: str) -> ImageHeader:
+        head = b""
+        with self._opened(name, os.O_TRUNC) as file, picture.body.open("rb") as body:
+            for data in decoded_slices(body, picture):
+                file.write(data)
+                head += data[: max(_HEADER_BYTES - len(head), 0)]
+        header = read_header(head)
+        if header is None:
+            raise InvalidAnswer("A partial picture is of no known format.")
+        return header
+
+    def partial(self, index: int) -> PartialPicture | None:
+        """The picture in the making that was kept under that index, while it is kept."""
+        for path in self._partials(index):
+            with suppress(OSError):  # gone or replaced since the listing
+                data = path.read_bytes()
+                if header := read_header(data[:_HEADER_BYTES]):
+                    return PartialPicture(data, header.mime_type)
+        return None
+
+    def _partials(self, index: int) -> list[Path]:
+        return [path for kind in FORMATS if (path := self._partial(index, kind)).exists()]
+
+    def _partial(self, index: int, kind: str) -> Path:
+        return self.folders[0] / f"{self.operation_id}.partial-{index}.{kind}"
+
     def discard(self) -> None:
-        """Remove everything: its pictures stand, or it was never sent."""
-        self._drop("*")
+        """Remove everything but partial pictures: its pictures stand, or it was never sent."""
+        for pattern in ("job", "in.*", "uploads", "images.*", "responses.*"):
+            self._drop(pattern)
 
     def _opened(self, name: str, flag: int) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_BINARY", 0)
@@ -121,8 +175,12 @@ class FileSpool:
     def _drop(self, pattern: str) -> None:
         for folder in self.folders:
             for path in folder.glob(f"{self.operation_id}.{pattern}"):
-                with suppress(OSError):  # what cannot go now goes after a week
-                    path.unlink()
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what cannot go now goes later
+        path.unlink()
 
 
 _JOB: Final = TypeAdapter(ImageJob)
@@ -156,12 +214,15 @@ class SpoolFolder:
             self._folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def prune(self, keep: Collection[str]) -> None:
-        """Let go of raw answers that nobody came back for in a week, save of the operations in `keep`."""
-        limit = time.time() - KEEP_RAW_S
+        """Let go of raw answers that nobody came back for in a week, save of the operations in `keep`, and of
+        old partial pictures.
+        """
+        now = time.time()
         for path in (path for folder in self._folders for path in folder.glob("*")):
             with suppress(OSError):  # gone since the listing, or not to be removed: then later
                 ours = _OURS.fullmatch(path.name) and path.name.partition(".")[0] not in keep
-                if ours and path.stat().st_mtime < limit:
+                kept_s = KEEP_RAW_S if ours else KEEP_PARTIAL_S
+                if (ours or _PARTIAL.fullmatch(path.name)) and path.stat().st_mtime < now - kept_s:
                     path.unlink()
 
 
