@@ -31,8 +31,8 @@ def stack(tmp_path: Path, upstream: RawUpstream) -> Stack:
 
 @pytest.fixture
 def nursery() -> Iterator[Nursery]:
-    places = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": places}  # noqa: TID251 - to start a child
+    path = os.pathsep.join((str(ROOT), str(ROOT / "src")))  # the code beside these tests, wherever pip has it
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}  # noqa: TID251 - to start a child
     with Nursery.spawned(environment) as started:
         yield started
 

@@ -32,6 +32,7 @@ TOOLS: Final = ("generate", "generate", "generate", "edit", "edit", "start_sessi
 FAULTS: Final = (
     *("reset0", "close0", "resetmid=0.5", "shortcl=0.6", "truncjson=0.6", "lyingcl=0.6", "badb64"),
     *("not_a_picture", "html", "empty", "moderated", "quota", "status=500", "status=503+true,ok"),
+    *("sse_cut_clean", "sse_cut_rst", "sse_late", "sse_half", "sse_half=0.999", "sse_err=moderation_blocked"),
     *("limited=0,ok", "limited=0,limited=0,ok", "count=1", "then_close", "error_in_200"),
 )
 
@@ -146,6 +147,8 @@ async def _some_call(service: ImageService, chance: random.Random) -> tuple[str,
         arguments["images"] = ["sketch.png"]
     if tool in ("generate", "edit"):
         arguments["n"] = chance.randint(1, 4)
+    if arguments.get("n", 1) == 1 and chance.random() < 0.5:
+        arguments["partial_images"] = chance.randint(1, 3)
     if tool == "edit" and chance.random() < 0.4:
         arguments["prompt"] = f"A fox [fault:launch] {_marker(chance, 'leg1')}"
     if tool == "continue_session":

@@ -5,58 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-import io
 import json
-import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from PIL import Image
-
-from tests.faults.wire import Exchange, Request
+from tests.faults.answers import MB, document, error, noise, pictures, uncompressed, whole
+from tests.faults.streams import STREAMS, sse
+from tests.faults.wire import Exchange
 
 Mode = Callable[[Exchange], Awaitable[None]]
-
-USAGE: Final = {"input_tokens": 10, "output_tokens": 196, "total_tokens": 206}
-MB: Final = 1024 * 1024
-
-
-@lru_cache(maxsize=64)
-def noise(seed: str, width: int, height: int, format_: str = "PNG") -> bytes:
-    """A picture that no other seed gives, and that no compression makes small."""
-    pixels = random.Random(seed).randbytes(width * height * 3)
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", (width, height), pixels).save(buffer, format_)
-    return buffer.getvalue()
-
-
-def pictures(request: Request, count: int | None = None, format_: str = "PNG") -> list[str]:
-    """The base64 texts of a call's pictures."""
-    made = (
-        noise(f"{request.key}/{index}", *request.pixels, format_)
-        for index in range(request.count if count is None else count)
-    )
-    return [base64.b64encode(picture).decode() for picture in made]
-
-
-def document(request: Request, texts: list[str], **more: Any) -> dict[str, Any]:
-    """The answer of the route that was asked, with `texts` for its pictures."""
-    if request.path == "/v1/responses":
-        calls = [{"type": "image_generation_call", "status": "completed", "result": text} for text in texts]
-        return {"id": "resp_1", "output": calls, "tool_usage": {"image_gen": USAGE}, **more}
-    return {"created": 1, "data": [{"b64_json": text} for text in texts], "usage": USAGE, **more}
-
-
-def whole(request: Request) -> bytes:
-    count = 1 if request.path == "/v1/responses" else None
-    return json.dumps(document(request, pictures(request, count))).encode()
-
-
-def error(message: str, code: str | None = None, type_: str = "invalid_request_error", **more: Any) -> bytes:
-    return json.dumps({"error": {"message": message, "type": type_, "code": code, **more}}).encode()
 
 
 # Answers that are well
@@ -69,6 +28,9 @@ async def plain(exchange: Exchange) -> None:
 
 
 async def ok(exchange: Exchange) -> None:
+    if exchange.request.streams:
+        await sse(exchange)
+        return
     await exchange.answer(200, await asyncio.to_thread(whole, exchange.request))
 
 
@@ -87,15 +49,8 @@ async def huge(exchange: Exchange) -> None:
     """A real picture in a body of so many megabytes."""
     request = exchange.request
     side = int((float(exchange.argument) * MB * 3 / 4 / 3) ** 0.5)
-    text = base64.b64encode(await asyncio.to_thread(_uncompressed, side)).decode()
+    text = base64.b64encode(await asyncio.to_thread(uncompressed, side)).decode()
     await exchange.answer(200, json.dumps(document(request, [text])).encode())
-
-
-def _uncompressed(side: int) -> bytes:
-    buffer = io.BytesIO()
-    pixels = random.Random(side).randbytes(side * side * 3)
-    Image.frombytes("RGB", (side, side), pixels).save(buffer, "PNG", compress_level=0)
-    return buffer.getvalue()
 
 
 # Connections that break
@@ -272,6 +227,6 @@ MODES: Final[dict[str, Mode]] = {
         plain, ok, delay, then_close, huge, reset0, close0, stall0, stallmid, resetmid, shortcl, truncjson,
         lyingcl, until_close, drip, error_in_200, refusal_in_200, html, nothing, empty, badb64, unpadded,
         not_a_picture, jpeg, count, compressed, limited, quota, status, slow_status, moderated, launch,
-        redirect,
+        redirect, *STREAMS,
     )
 }  # fmt: skip

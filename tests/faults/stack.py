@@ -39,7 +39,7 @@ from tests.faults.standing import Scene, assert_standing
 from tests.faults.wire import Post
 from tests.support.upstreams import CANARY
 
-SCALED: Final = Timeouts(connect=0.5, pool=1, write=1, first_byte=1.5, idle=1.0, total=3.0)
+SCALED: Final = Timeouts(connect=0.5, pool=1, write=1, first_byte=1.5, idle=1.0, stream_idle=1.0, total=3.0)
 PATIENT: Final = Timeouts(connect=2, pool=5, write=10, first_byte=20, idle=20, total=60)
 
 

@@ -211,8 +211,13 @@ def _leftovers(scene: Scene, rows: list[Row]) -> Iterator[str]:
             row = by_id.get(path.name.partition(".")[0])
             if row is None and path.suffix in (".part", ".resp"):
                 yield f"{path.name} is the answer of no operation"
-            elif row and row.state in ("done", "released") and not row.damaged:
+            elif row and row.state in ("done", "released") and not row.damaged and not is_partial(path):
                 yield f"{path.name} was left by an operation that is {row.state}"
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file is a picture in the making, which stays for an hour."""
+    return ".partial-" in path.name and not path.name.endswith(".new")
 
 
 def _canary(scene: Scene) -> Iterator[str]:

@@ -22,6 +22,7 @@ _METHODS: Final = {
     "spool": (
         "save_job",
         "load_job",
+        "keep_partial",
         "drop_job",
         "note_upload",
         "drop_uploads",

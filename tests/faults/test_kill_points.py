@@ -27,6 +27,8 @@ FLOWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "first turn": ("start_session", {"prompt": "A fox", **INPUT}),
     "second turn": ("continue_session", {"prompt": "A fox"}),
     "fallback": ("edit", ROUND),
+    "streamed": ("generate", {"prompt": "A fox", "partial_images": 1}),
+    "streamed fallback": ("edit", {**ROUND, "partial_images": 1}),
     "fallback for three": ("edit", {**ROUND, "n": 3}),
 }
 

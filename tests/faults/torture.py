@@ -27,6 +27,7 @@ import click
 from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.execution import ORDER_GRACE_S
 from gpt_image_2_mcp.gateways._bodies import read_body
+from gpt_image_2_mcp.gateways._events import is_stream, read_events
 from tests.faults import swapping
 from tests.faults.drivers import Drive
 from tests.faults.lives import Life
@@ -38,7 +39,7 @@ from tests.support.pictures import picture
 
 WORKERS: Final = ("inline", "process")
 ROOT: Final = Path(__file__).parents[2]
-_HONEST: Final = ("ok", "delay", "then_close", "count")
+_HONEST: Final = ("ok", "delay", "then_close", "count", "sse_late")
 
 
 @dataclass
@@ -135,6 +136,8 @@ def lost(scene: Scene, rows: list[Row]) -> Iterator[str]:
 
 
 def _holds_a_picture(path: Path) -> bool:
+    if is_stream(path):
+        return any(event.spans and not event.is_partial for event in read_events(path))
     try:
         return bool(read_body(path, torn=True).pictures)
     except InvalidAnswer:
@@ -190,8 +193,8 @@ def main(kills: int, opens: int | None, seed: int, keep: bool) -> None:
         (folder / "tmp").mkdir()
         (folder / "sketch.png").write_bytes(picture())
         upstream = opened.enter_context(RawUpstream())
-        places = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": places}  # noqa: TID251 - for a child
+        path = os.pathsep.join((str(ROOT), str(ROOT / "src")))
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}  # noqa: TID251 - for a child
         nursery = opened.enter_context(Nursery.spawned(environment))
         torture = Torture(folder, upstream, nursery, random.Random(seed))
         torture.run(kills)

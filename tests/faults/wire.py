@@ -14,6 +14,8 @@ PAID: Final = ("/v1/images/generations", "/v1/images/edits", "/v1/responses")
 _MARKER: Final = re.compile(rb"\[(fault|leg\d):([^\]]+)\]")
 _COUNT: Final = re.compile(rb'"n": ?(\d+)|name="n"\r\n\r\n(\d+)')
 _PIXELS: Final = re.compile(rb"\[pixels:(\d+)x(\d+)\]")
+_STREAM: Final = re.compile(rb'"stream": ?true|name="stream"\r\n\r\ntrue')
+_PARTIALS: Final = re.compile(rb'"partial_images": ?(\d)|name="partial_images"\r\n\r\n(\d)')
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: closing sends RST."""
 
@@ -53,6 +55,17 @@ class Request:
         return int(found[1] or found[2]) if found else 1
 
     @property
+    def streams(self) -> bool:
+        """Whether a stream is asked for."""
+        return bool(_STREAM.search(self.body))
+
+    @property
+    def partials(self) -> int:
+        """How many pictures in the making are asked for."""
+        found = _PARTIALS.search(self.body)
+        return int(found[1] or found[2]) if found else 0
+
+    @property
     def pixels(self) -> tuple[int, int]:
         """How large the test wants them."""
         found = _PIXELS.search(self.body)
@@ -82,9 +95,9 @@ class Exchange:
     argument: str = ""
     over: bool = False
 
-    def head(self, status: int, length: int | None, **headers: str) -> bytes:
+    def head(self, status: int, length: int | None, kind: str = "application/json", **headers: str) -> bytes:
         """A status line and headers; of a name's underscores, hyphens are made."""
-        lines = [f"HTTP/1.1 {status} X", "Content-Type: application/json"]
+        lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}"]
         lines += [] if length is None else [f"Content-Length: {length}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode()
@@ -98,6 +111,17 @@ class Exchange:
         listening = not self.reader.at_eof()
         await self.write(self.head(status, len(body), **headers) + body)
         self.post.whole = status == 200 and listening
+
+    async def begin_stream(self) -> None:
+        await self.write(self.head(200, None, "text/event-stream", transfer_encoding="chunked"))
+
+    async def say(self, data: bytes) -> None:
+        """A chunk of a stream."""
+        await self.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    async def end_stream(self) -> None:
+        """The end as it should be."""
+        await self.write(b"0\r\n\r\n")
 
     async def stall(self) -> None:
         """Say nothing until the client hangs up."""
