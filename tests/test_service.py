@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ from gpt_image_2_mcp.errors import (
     StorageError,
     UpstreamFailure,
 )
-from gpt_image_2_mcp.models import Answer, ImageJob, Placement, Receipt
+from gpt_image_2_mcp.models import ImageJob, Placement
 from gpt_image_2_mcp.operations import Caller
-from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -41,6 +39,7 @@ from gpt_image_2_mcp.sandbox import Faults
 from gpt_image_2_mcp.service import ImageService, fingerprint
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
+from tests.support.held import hold
 from tests.support.pictures import mask, opened, picture
 from tests.support.services import Bench, made, turned
 from tests.support.upstreams import canned, sandboxed
@@ -67,45 +66,39 @@ async def go_on(service: ImageService, session_id: str, **arguments: Any) -> Ses
     return turned(await service.continue_session(ContinueSessionRequest.model_validate(given)))
 
 
-@dataclass
-class Held:
-    """A gateway that waits at the door until it is let go, and counts who came."""
-
-    inner: Gateway
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-    second: asyncio.Event = field(default_factory=asyncio.Event)
-    jobs: list[ImageJob] = field(default_factory=list)
-
-    async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
-        self.jobs.append(job)
-        (self.second if self.arrived.is_set() else self.arrived).set()
-        await self.go.wait()
-        return await self.inner.send(job, spool, tell)
-
-    def read(self, receipt: Receipt) -> Answer:
-        return self.inner.read(receipt)
-
-    async def tidy(self, spool: Spool) -> None:
-        await self.inner.tidy(spool)
+async def test_a_folder_is_not_chosen_where_local_paths_are_closed(bench: Bench) -> None:
+    bench.local_paths = False
+    service = bench.service()
+    asked = {"prompt": "x", "images": ["sketch.png"], "output_dir": "out"}
+    for call in (
+        service.generate(GenerateRequest(prompt="x", output_dir="out")),
+        service.edit(EditRequest.model_validate(asked)),
+        service.start_session(StartSessionRequest.model_validate(asked)),
+    ):
+        with pytest.raises(InvalidRequest, match="`output_dir` is not taken from a client over HTTP"):
+            await call
+    assert bench.recorder.posts == []
 
 
-def hold(bench: Bench) -> list[Held]:
-    """Put a held door before the bench's gateway; the list has it once the service is made."""
-    doors: list[Held] = []
+async def test_a_session_keeps_the_folder_that_it_was_started_with_locally(bench: Bench) -> None:
+    begun = await start(bench.service(), output_dir="out")
+    bench.local_paths = False
+    turn = await go_on(bench.service(), begun.session_id)
+    assert Path(turn.images[0].file_path).parent == bench.folder / "out"
 
-    def wrap(inner: Gateway) -> Gateway:
-        doors.append(Held(inner))
-        return doors[0]
 
-    bench.gateway = wrap
-
-    def let_go() -> None:
-        for door in doors:
-            door.go.set()
-
-    bench.before_close.append(let_go)
-    return doors
+async def test_handing_off_ends_all_waiting_and_no_call(bench: Bench) -> None:
+    doors, service = hold(bench), bench.service()
+    waiting = asyncio.ensure_future(service.generate(GenerateRequest(prompt="x")))
+    await doors[0].arrived.wait()
+    service.hand_off()
+    told = await waiting
+    assert isinstance(told, WorkingResult)
+    assert isinstance(await service.get_result(GetResultRequest()), WorkingResult)
+    doors[0].go.set()
+    await service.close()
+    done = made(await bench.service().get_result(GetResultRequest(operation_id=told.operation_id)))
+    assert len(done.images) == 1
 
 
 async def test_a_generated_picture_is_saved_and_reported_as_it_is(bench: Bench) -> None:

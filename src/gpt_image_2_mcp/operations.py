@@ -69,6 +69,7 @@ class Operations:
         self._entering: set[asyncio.Task[None]] = set()
         self._follows: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
+        self._handing_off = False
 
     async def begin(
         self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None = None
@@ -155,10 +156,10 @@ class Operations:
         return None
 
     async def wait(self, operation_id: str, caller: Caller) -> Operation:
-        """The operation when it is settled or the caller's patience ends, whichever is first."""
+        """The operation when it is settled, the caller's patience ends or all is handed off."""
         self._waiting[operation_id] += 1
         try:
-            operation = await self._watch(operation_id, caller)
+            operation = await self._watch(operation_id, caller, lambda: self._handing_off)
             if operation.is_settled and (follow := self._follows.get(operation_id)):
                 await asyncio.shield(follow)  # a turn is in its session before it is told of
             return operation
@@ -201,6 +202,19 @@ class Operations:
         """Recover now and every ten minutes, in the background."""
         self._recovery = asyncio.ensure_future(self._recover_for_ever())
 
+    async def check(self) -> None:
+        """Make sure that a call could be journalled and its answer spooled.
+
+        Raises:
+            StorageError: it could not.
+        """
+        await run_sync(self._spools.probe)
+        await self._journal.recent(1)
+
+    def hand_off(self) -> None:
+        """End all waiting: a server that leaves still tells its callers what to collect."""
+        self._handing_off = True
+
     async def close(self) -> None:
         """Let go of what this process holds; calls under way end in their runner."""
         if self._recovery:
@@ -222,7 +236,9 @@ class Operations:
     def _server_lives(self, server: str) -> bool:
         return self._leases.is_held(server_lease(server))
 
-    async def _watch(self, operation_id: str, caller: Caller) -> Operation:
+    async def _watch(
+        self, operation_id: str, caller: Caller, stop: Callable[[], bool] = lambda: False
+    ) -> Operation:
         loop = asyncio.get_running_loop()
         started = reported = loop.time()
         phase = ""
@@ -230,7 +246,7 @@ class Operations:
             operation = await self._journal.get(operation_id)
             now = loop.time()
             left = float("inf") if caller.wait_s is None else started + caller.wait_s - now
-            if operation.is_settled or left <= 0:
+            if operation.is_settled or left <= 0 or stop():
                 return operation
             if now - reported >= _REPORT_EVERY_S or operation.phase != phase:
                 reported, phase = now, operation.phase

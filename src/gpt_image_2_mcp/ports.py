@@ -92,6 +92,13 @@ class Spools(Protocol):
             StorageError: they cannot.
         """
 
+    def probe(self) -> None:
+        """Prove by writing that spools can be written. Blocks.
+
+        Raises:
+            StorageError: they cannot.
+        """
+
     def prune(self, keep: Collection[str]) -> None:
         """Let go of old raw answers, save of the operations in `keep`. Blocks."""
 

@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
 from gpt_image_2_mcp.checks import check_mask, check_options
-from gpt_image_2_mcp.errors import ImageServerError, SessionBusy, StorageError
+from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, SessionBusy, StorageError
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
     Completed,
@@ -68,7 +68,8 @@ PictureResult = ImageResult | WorkingResult
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use, or
-    refuses it, and may block; `refusal` is why no paid call can be made at all.
+    refuses it, and may block; `refusal` is why no paid call can be made at all; `local_paths`, whether a
+    caller may choose a folder.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Defaults:
     sandbox: bool = False
     refusal: ImageServerError | None = None
     partial_images: int = 0
+    local_paths: bool = True
 
 
 class ImageService:
@@ -101,7 +103,7 @@ class ImageService:
 
     async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
         job = ImageJob("generate", request.prompt, self._options(request))
-        placement = await self._placement("image", request.output_dir, request.filename_prefix)
+        placement = await self._placement("image", self._asked_folder(request), request.filename_prefix)
 
         async def begin(fingerprint: str) -> Operation:
             return await self._operations.begin(job, placement, fingerprint)
@@ -109,8 +111,9 @@ class ImageService:
         return await self._call(request, caller, begin, _meaning(job, placement))
 
     async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PictureResult:
+        folder = self._asked_folder(request)
         job = await self._edit_job(request)
-        placement = await self._placement("edit", request.output_dir, request.filename_prefix)
+        placement = await self._placement("edit", folder, request.filename_prefix)
 
         async def begin(fingerprint: str) -> Operation:
             return await self._operations.begin(job, placement, fingerprint)
@@ -118,8 +121,9 @@ class ImageService:
         return await self._call(request, caller, begin, _meaning(job, placement))
 
     async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PictureResult:
+        folder = self._asked_folder(request)
         job = await self._edit_job(request)
-        placement = await self._placement("session", request.output_dir, request.filename_prefix, turn=1)
+        placement = await self._placement("session", folder, request.filename_prefix, turn=1)
 
         async def begin(fingerprint: str) -> Operation:
             session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
@@ -173,6 +177,18 @@ class ImageService:
         self, _request: ListSessionsRequest, _caller: Caller = LOCAL
     ) -> ListSessionsResult:
         return ListSessionsResult(sessions=[_summary(s) for s in await self._sessions.active()])
+
+    async def check(self) -> None:
+        """Make sure that a paid call could be taken in.
+
+        Raises:
+            StorageError: the state folder cannot be written, or its journal does not open.
+        """
+        await self._operations.check()
+
+    def hand_off(self) -> None:
+        """Answer all who wait, now and from now on, with what they wait for as it stands."""
+        self._operations.hand_off()
 
     async def close(self) -> None:
         """Let go of paid calls: what this process carries out itself is finished first."""
@@ -252,6 +268,15 @@ class ImageService:
                 hint="Start a new session from its last picture, or set GPT_IMAGE_2_OUTPUT_DIR to that "
                 "folder and restart the server; nothing was sent.",
             ) from None
+
+    def _asked_folder(self, request: GenerateRequest | StartSessionRequest) -> str | None:
+        if request.output_dir and not self._defaults.local_paths:
+            raise InvalidRequest(
+                "`output_dir` is not taken from a client over HTTP.",
+                hint="Leave it out; nothing was sent. "
+                "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows it.",
+            )
+        return request.output_dir
 
     async def _placement(
         self,

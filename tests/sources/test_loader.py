@@ -199,6 +199,31 @@ async def test_a_path_that_is_no_file_is_refused(sources: Sources, source: str) 
     assert "cannot be read" in await refusal(sources, source)
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["a.png", "/etc/passwd", "~/a.png", "file:///etc/passwd", "FILE:/etc/passwd", "C:\\a.png", "", "~"],
+)
+async def test_for_clients_on_other_machines_no_path_is_looked_at(tmp_path: Path, source: str) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    closed = Sources(tmp_path, Network(answer).fetcher(), local_paths=False)
+    assert await refusal(closed, source) == f"{source} is a path, and none is read for a client over HTTP."
+
+
+async def test_for_clients_on_other_machines_urls_are_what_they_were(tmp_path: Path) -> None:
+    closed = Sources(tmp_path, Network(answer).fetcher(), local_paths=False)
+    data_url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    assert await closed.load("https://example.com/a.png") == LOADED
+    assert await closed.load(data_url) == LOADED
+    assert "only https URLs are fetched" in await refusal(closed, "http://example.com/a.png")
+
+
+async def test_a_picture_that_we_wrote_is_read_for_them_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    closed = Sources(tmp_path, Network(answer).fetcher(), local_paths=False)
+    assert await closed.load_stored(stored(path)) == LOADED
+
+
 async def test_a_picture_over_the_limit_is_refused(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -516,6 +517,22 @@ def test_preparing_makes_no_second_folder_before_it_is_needed(
     spools: SpoolFolder, folders: tuple[Path, Path]
 ) -> None:
     assert not folders[1].exists()
+
+
+def test_probing_leaves_nothing_behind(tmp_path: Path) -> None:
+    SpoolFolder(tmp_path / "spool").probe()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_probing_finds_what_preparing_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(dir: Path) -> None:  # noqa: A002 - the name that is called by
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gpt_image_2_mcp.stores.spool.TemporaryFile", full)
+    spools = SpoolFolder(tmp_path / "spool")
+    spools.prepare()
+    with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)"):
+        spools.probe()
 
 
 @pytest.mark.parametrize("below", ["", "spool"])

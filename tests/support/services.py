@@ -59,6 +59,7 @@ class Bench:
     refusal: ImageServerError | None = None
     roots: Roots | None = None
     partial_images: int = 0
+    local_paths: bool = True
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
     _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Bench:
                 self._output_dir,
                 refusal=self.refusal,
                 partial_images=self.partial_images,
+                local_paths=self.local_paths,
             ),
             self.clock,
         )

@@ -24,7 +24,7 @@ INPUT_FORMATS: Final = ("png", "jpeg", "webp")
 class Sources:
     """Loader of input images; relative paths count from `working_dir`, and all must lead below `roots`.
 
-    Without `local_paths` no path or file URL is read: whoever calls from another machine has none here.
+    Without `local_paths` no file is read that a caller names: over HTTP it would be the server's, not theirs.
     """
 
     def __init__(
@@ -57,8 +57,9 @@ class Sources:
             raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
         if not self._local_paths:
             raise InputError(
-                f"{name_of(source)} is a local file, and this server reads none.",
-                hint="Give an https:// or data: URL; nothing was sent.",
+                f"{name_of(source)} is a path, and none is read for a client over HTTP.",
+                hint="Give the picture as an https:// or data: URL; nothing was sent. "
+                "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows paths on its machine.",
             )
         return await run_sync(read_below, self._roots, path)
 

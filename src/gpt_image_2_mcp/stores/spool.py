@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
 from pydantic import TypeAdapter
@@ -212,6 +213,16 @@ class SpoolFolder:
         """
         with _translated(self._folders[0]):
             self._folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def probe(self) -> None:
+        """Write a file that goes at once.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self.prepare()
+        with _translated(self._folders[0]), TemporaryFile(dir=self._folders[0]) as file:
+            file.write(bytes(4096))
 
     def prune(self, keep: Collection[str]) -> None:
         """Let go of raw answers that nobody came back for in a week, save of the operations in `keep`, and of
