@@ -46,7 +46,8 @@ its configuration; `.env.example` lists them for a shell.
 
 - An empty value, and a placeholder that a client left unexpanded (`${{...}}`), count as not set.
 - A switch is `1` or `0`; `true`, `false`, `yes`, `no`, `on` and `off` are taken too.
-- `OPENAI_API_KEY` wins over `OPENAI_API_KEY_FILE`.
+- `OPENAI_API_KEY` wins over `OPENAI_API_KEY_FILE`, and `GPT_IMAGE_2_HTTP_TOKEN` over its file.
+- Those with HTTP in their names count for `serve --http` alone.
 - A wrong value stops the start with one sentence that names the variable.
 - Paths may start with `~`; relative ones count from the server's working directory.
 

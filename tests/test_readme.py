@@ -33,6 +33,7 @@ from gpt_image_2_mcp.retries import LONGEST_WAIT_S
 from gpt_image_2_mcp.sandbox import FAULT_MODES
 from gpt_image_2_mcp.server.delivery import INLINE_LIMIT
 from gpt_image_2_mcp.server.summaries import summarize
+from gpt_image_2_mcp.server.terms import Address
 from gpt_image_2_mcp.settings import TABLE, read_settings
 from gpt_image_2_mcp.worker import IDLE_S
 
@@ -151,9 +152,13 @@ def test_the_readmes_other_scripts_exist() -> None:
 def test_every_json_snippet_parses_and_names_the_server_alike() -> None:
     snippets = [json.loads(block) for block in blocks("json")]
     servers = [s.get("mcpServers") or s.get("servers") for s in snippets if "model" not in s]
-    assert len(servers) >= 5
+    assert len(servers) >= 6
     for entry in servers:
-        assert entry["gpt-image-2"]["command"] == "/absolute/path/to/gpt-image-2-mcp"
+        server = entry["gpt-image-2"]
+        if server.get("type") == "http":
+            assert server["url"] == Address("127.0.0.1", 8931).url
+        else:
+            assert server["command"] == "/absolute/path/to/gpt-image-2-mcp"
 
 
 def test_every_toml_snippet_parses() -> None:
@@ -178,6 +183,13 @@ def test_the_hand_off_shown_is_what_a_call_that_is_handed_off_says() -> None:
         expected_seconds=typical_seconds("gpt-image-2", "high"),
     )
     assert f"{summarize(working)}\n" in blocks("text")
+
+
+def test_the_limits_of_http_are_those_of_the_settings() -> None:
+    http, text = read_settings({}).http, section("HTTP for teams")
+    assert f"A request may have {http.body_limit >> 20} MiB" in text
+    assert f"client_max_body_size {http.body_limit >> 20}m;" in text
+    assert re.search(rf"{http.connections}\s+connections are served at once", text)
 
 
 def test_the_limit_of_inline_pictures_is_the_servers() -> None:

@@ -15,6 +15,7 @@ from gpt_image_2_mcp.settings import (
     DEFAULT_BASE_URL,
     DEFAULT_RESPONSES_MODEL,
     TABLE,
+    HttpSettings,
     Settings,
     child_environment,
     read_settings,
@@ -22,6 +23,7 @@ from gpt_image_2_mcp.settings import (
 from tests.support.upstreams import CANARY
 
 KEY = CANARY
+TOKEN = "0123456789abcdef"
 
 
 class Watched(MutableMapping[str, str]):
@@ -76,6 +78,8 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.session_ttl == timedelta(hours=1)
     assert settings.wait_s == 50
     assert settings.responses_model == DEFAULT_RESPONSES_MODEL
+    assert settings.http == HttpSettings(None, (), (), False, 24 << 20, 200, False)
+    assert settings.local_paths
     assert not settings.allow_unsafe_output_dir
     assert settings.allow_hosts == frozenset()
     assert settings.input_roots == ()
@@ -110,6 +114,13 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_MCP_DEBUG="true",
         OPENAI_FORCE_RESPONSES_EDITS="yes",
         OPENAI_RESPONSES_EDIT_MODEL="gpt-5.9",
+        GPT_IMAGE_2_HTTP_TOKEN=TOKEN,
+        GPT_IMAGE_2_HTTP_ALLOWED_HOSTS=" Images.Example.com, box:8931 ,[fd00::1]:*,",
+        GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS="https://chat.example.com,http://localhost:*",
+        GPT_IMAGE_2_HTTP_LOCAL_PATHS="1",
+        GPT_IMAGE_2_HTTP_BODY_MB="64",
+        GPT_IMAGE_2_HTTP_CONNECTIONS="9",
+        GPT_IMAGE_2_HTTP_STATELESS="1",
         XDG_CONFIG_HOME="/cfg",
     )
 
@@ -134,6 +145,15 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.debug
     assert settings.force_responses_edits
     assert settings.responses_model == "gpt-5.9"
+    assert settings.http.token is not None
+    assert settings.http.token.reveal() == TOKEN
+    assert settings.http.allowed_hosts == ("images.example.com", "box:8931", "[fd00::1]:*")
+    assert settings.http.allowed_origins == ("https://chat.example.com", "http://localhost:*")
+    assert settings.http.local_paths
+    assert settings.local_paths, "stdio is not asked"
+    assert settings.http.body_limit == 64 << 20
+    assert settings.http.connections == 9
+    assert settings.http.stateless
     assert settings.config_home == Path("/cfg")
 
 
@@ -198,6 +218,19 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("OPENAI_API_KEY", "sk-1 2", "has characters that no key has"),
         ("OPENAI_API_KEY", "sk-\u0131", "has characters that no key has"),
         ("OPENAI_API_KEY", "sk-a\nb", "has characters that no key has"),
+        ("GPT_IMAGE_2_HTTP_TOKEN", "fifteen-letters", "must have 16 characters or more"),
+        ("GPT_IMAGE_2_HTTP_TOKEN", "sixteen letters!", "has characters that no token has"),
+        ("GPT_IMAGE_2_HTTP_TOKEN_FILE", "/nowhere/token", "names a file that cannot be read"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_HOSTS", "*", "must hold, parted by commas, entries like a host name"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_HOSTS", "*.example.com", "must hold, parted by commas"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_HOSTS", "https://example.com", "must hold, parted by commas"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_HOSTS", "a b", "must hold, parted by commas"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS", "example.com", "must hold, parted by commas, entries like an o"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS", "null", "must hold, parted by commas"),
+        ("GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS", "https://example.com/", "must hold, parted by commas"),
+        ("GPT_IMAGE_2_HTTP_BODY_MB", "0", "must be a whole number, 1 to 100,000"),
+        ("GPT_IMAGE_2_HTTP_CONNECTIONS", "100001", "must be a whole number, 1 to 100,000"),
+        ("GPT_IMAGE_2_HTTP_LOCAL_PATHS", "/srv", "must be 1 or 0"),
         ("OPENAI_BASE_URL", "api.openai.com/v1", "must be an https URL"),
         ("OPENAI_BASE_URL", "ftp://api.openai.com", "must be an https URL"),
         ("OPENAI_BASE_URL", "https://", "must be an https URL"),
@@ -314,10 +347,13 @@ def test_a_very_long_idle_time_still_fits_the_calendar() -> None:
     assert datetime.now(UTC) - ttl < datetime(1990, 1, 1, tzinfo=UTC)
 
 
-def test_the_key_leaves_the_environment() -> None:
-    environ = {"OPENAI_API_KEY": KEY, "OPENAI_ORG_ID": "org-1"}
+def test_key_and_token_leave_the_environment() -> None:
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_ORG_ID": "org-1", "GPT_IMAGE_2_HTTP_TOKEN": TOKEN}
 
-    assert KEY not in repr(read_settings(environ))
+    settings = repr(read_settings(environ))
+
+    assert KEY not in settings
+    assert TOKEN not in settings
     assert environ == {"OPENAI_ORG_ID": "org-1"}
 
 
@@ -374,6 +410,15 @@ def test_another_address_of_the_api_is_told_at_the_start() -> None:
 
     assert notice == "OPENAI_BASE_URL: calls and the key go to proxy.example:8443."
     assert read(OPENAI_BASE_URL=DEFAULT_BASE_URL).notices == ()
+
+
+def test_a_token_file_gives_the_token(home: Path) -> None:
+    (home / "token").write_text(f"{TOKEN}\n")
+
+    token = read(GPT_IMAGE_2_HTTP_TOKEN_FILE="token").http.token
+
+    assert token is not None
+    assert token.reveal() == TOKEN
 
 
 def test_an_old_switch_is_ignored_with_a_notice() -> None:

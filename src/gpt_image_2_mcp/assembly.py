@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +61,23 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
         stack.push_async_callback(operations.close)
         await operations.start_recovery()
         reading, writing = open_roots(settings)
-        sources = Sources(settings.working_dir, HttpsFetcher(Dialler(settings.allow_hosts)), reading)
+        fetcher = HttpsFetcher(Dialler(settings.allow_hosts))
+        sources = Sources(settings.working_dir, fetcher, reading, local_paths=settings.local_paths)
         yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now)
+
+
+def http_token(settings: Settings) -> tuple[Secret, Path | None]:
+    """The bearer token of the HTTP server; the file it is kept in, where none was given.
+
+    Raises:
+        StorageError: that file cannot be written, or others can read it.
+    """
+    from gpt_image_2_mcp.stores.token_file import kept_token
+
+    if settings.http.token:
+        return settings.http.token, None
+    path = settings.state_dir / "http-token"
+    return kept_token(path), path
 
 
 @asynccontextmanager
@@ -124,8 +139,11 @@ def _open_runner(settings: Settings, execution: Execution) -> Runner:
         return inline
     from gpt_image_2_mcp.runners.process import ProcessRunner, spawn_worker
 
+    # A worker lets nobody in, so it is not told how.
+    told = replace(settings, http=replace(settings.http, token=None))
+
     def spawn() -> subprocess.Popen[bytes]:
-        return spawn_worker(pickle.dumps(settings), settings.state_dir, child_environment({}))
+        return spawn_worker(pickle.dumps(told), settings.state_dir, child_environment({}))
 
     return ProcessRunner(spawn, execution, inline)
 
@@ -146,7 +164,12 @@ def _defaults(settings: Settings, roots: Roots) -> Defaults:
 
     missing = None if settings.sandbox or settings.api_key else MissingKey("No OpenAI API key is set.")
     return Defaults(
-        settings.model, output_dir, settings.sandbox, missing, partial_images=settings.partial_images
+        settings.model,
+        output_dir,
+        settings.sandbox,
+        missing,
+        partial_images=settings.partial_images,
+        local_paths=settings.local_paths,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 COMMANDS: Final = {
-    "serve": ("serve", "Serve an MCP client on stdin and stdout (the default)."),
+    "serve": ("serve", "Serve MCP clients on stdin and stdout (the default) or over HTTP."),
     "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
     "generate": ("make", "Make a picture from a prompt."),
     "edit": ("make", "Edit or combine pictures."),

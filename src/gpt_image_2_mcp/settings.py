@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 DEFAULT_RESPONSES_MODEL: Final = "gpt-5.4-mini"
 _CENTURY_MS: Final = 100 * 365 * 86_400_000
 """As good as for ever; a time so long before now can still be counted in the calendar."""
+_MIN_TOKEN: Final = 16
+"""Characters of a bearer token, so that it cannot be guessed over a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +105,64 @@ TABLE: Final = (
         "The model that hosts edits on the Responses route.",
         DEFAULT_RESPONSES_MODEL,
     ),
+    Setting(
+        "GPT_IMAGE_2_HTTP_TOKEN",
+        f"The bearer token that HTTP clients must show; {_MIN_TOKEN} characters or more.",
+        "one is made and kept in the state folder",
+    ),
+    Setting("GPT_IMAGE_2_HTTP_TOKEN_FILE", "A file that holds that token, for secrets mounted as files."),
+    Setting(
+        "GPT_IMAGE_2_HTTP_ALLOWED_HOSTS",
+        "Host names, with or without a port, by which HTTP clients may call the server; parted by commas.",
+        "this machine's own, on a loopback address",
+        "images.example.com",
+    ),
+    Setting(
+        "GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS",
+        "Origins of web pages that may call the HTTP server; parted by commas.",
+        "this machine's own, on a loopback address",
+        "https://chat.example.com",
+    ),
+    Setting(
+        "GPT_IMAGE_2_HTTP_LOCAL_PATHS",
+        "1 lets HTTP clients name files and folders of the server's machine: as inputs, and as output_dir.",
+        "0",
+    ),
+    Setting("GPT_IMAGE_2_HTTP_BODY_MB", "The largest HTTP request, in MiB.", "24"),
+    Setting("GPT_IMAGE_2_HTTP_CONNECTIONS", "How many HTTP connections are served at once.", "200"),
+    Setting(
+        "GPT_IMAGE_2_HTTP_STATELESS",
+        "1 keeps no HTTP sessions, for several servers behind one address.",
+        "0",
+    ),
 )
+_MANY: Final = 100_000
+_HOST: Final = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(\d{1,5}|\*))?")
+_ORIGIN: Final = re.compile(rf"https?://{_HOST.pattern}")
 _IGNORED: Final = {
     "OPENAI_USE_DIRECT_EDITS": "OPENAI_USE_DIRECT_EDITS is ignored: edits go by the edits endpoint anyway."
 }
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What `serve --http` is told; no `token` means that one is to be made, and kept."""
+
+    token: Secret | None
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    local_paths: bool
+    body_limit: int
+    connections: int
+    stateless: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked. Folders are absolute; None means no limit."""
+    """All settings, checked. Folders are absolute; None means no limit.
+
+    `local_paths` says whether callers may name files of this machine; `serve --http` takes it from `http`.
+    """
 
     api_key: Secret | None
     base_url: str
@@ -135,18 +187,21 @@ class Settings:
     debug: bool
     force_responses_edits: bool
     responses_model: str
+    http: HttpSettings
+    local_paths: bool = True
     notices: tuple[str, ...] = ()
 
 
 def read_settings(environ: MutableMapping[str, str] | None = None) -> Settings:
-    """Read the settings and take the key out of the environment, so that no child process inherits it.
+    """Read the settings and take the secrets out of the environment, so that no child process has them.
 
     Raises:
         ConfigurationError: a value is wrong; the sentence names the variable.
     """
     environ = os.environ if environ is None else environ
     settings = _settings(environ)
-    environ.pop("OPENAI_API_KEY", None)
+    for name in ("OPENAI_API_KEY", "GPT_IMAGE_2_HTTP_TOKEN"):
+        environ.pop(name, None)
     return settings
 
 
@@ -162,7 +217,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     base_url = _base_url(read.text("OPENAI_BASE_URL"))
     ttl = read.whole("GPT_IMAGE_2_SESSION_TTL_MS", 3_600_000)
     return Settings(
-        api_key=_key(read),
+        api_key=_secret(read, "OPENAI_API_KEY", "key"),
         base_url=base_url,
         organization=read.header("OPENAI_ORG_ID"),
         project=read.header("OPENAI_PROJECT_ID"),
@@ -185,6 +240,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
+        http=_http(read),
         notices=_notices(read, base_url),
     )
 
@@ -233,6 +289,20 @@ class _Reader:
             raise _wrong(name, f"must be a whole number, {'0 or more' if most is None else f'0 to {most}'}")
         return int(value)
 
+    def some(self, name: str, default: int) -> int:
+        """A whole number other than 0."""
+        value = self.whole(name, default)
+        if not 0 < value <= _MANY:
+            raise _wrong(name, f"must be a whole number, 1 to {_MANY:,}")
+        return value
+
+    def entries(self, name: str, rule: re.Pattern[str], what: str) -> tuple[str, ...]:
+        """Entries parted by commas, in lower case as browsers send them."""
+        found = tuple(entry.strip().lower() for entry in (self.text(name) or "").split(",") if entry.strip())
+        if not all(rule.fullmatch(entry) for entry in found):
+            raise _wrong(name, f"must hold, parted by commas, entries like {what}")
+        return found
+
     def word(self, name: str, *words: Any) -> Any:
         value = (self.text(name) or words[0]).lower()
         if value not in words:
@@ -251,19 +321,38 @@ def _wrong(name: str, rule: str) -> ConfigurationError:
     return ConfigurationError(f"{name} {rule}.", hint="Correct it in the client's configuration and restart.")
 
 
-def _key(read: _Reader) -> Secret | None:
-    name, key = "OPENAI_API_KEY", read.text("OPENAI_API_KEY")
-    path = read.path("OPENAI_API_KEY_FILE", Path())
-    if key is None and path is not None:
-        name = "OPENAI_API_KEY_FILE"
+def _http(read: _Reader) -> HttpSettings:
+    token = _secret(read, "GPT_IMAGE_2_HTTP_TOKEN", "token")
+    if token and len(token.reveal()) < _MIN_TOKEN:
+        raise _wrong("GPT_IMAGE_2_HTTP_TOKEN", f"must have {_MIN_TOKEN} characters or more")
+    return HttpSettings(
+        token=token,
+        allowed_hosts=read.entries(
+            "GPT_IMAGE_2_HTTP_ALLOWED_HOSTS", _HOST, "a host name such as images.example.com"
+        ),
+        allowed_origins=read.entries(
+            "GPT_IMAGE_2_HTTP_ALLOWED_ORIGINS", _ORIGIN, "an origin such as https://example.com"
+        ),
+        local_paths=read.flag("GPT_IMAGE_2_HTTP_LOCAL_PATHS"),
+        body_limit=read.some("GPT_IMAGE_2_HTTP_BODY_MB", 24) << 20,
+        connections=read.some("GPT_IMAGE_2_HTTP_CONNECTIONS", 200),
+        stateless=read.flag("GPT_IMAGE_2_HTTP_STATELESS"),
+    )
+
+
+def _secret(read: _Reader, name: str, what: str) -> Secret | None:
+    """The value of `name`, or what stands in the file that `name`_FILE names."""
+    value, path = read.text(name), read.path(f"{name}_FILE", Path())
+    if value is None and path is not None:
+        name = f"{name}_FILE"
         try:
-            key = path.read_text("utf-8").strip()
+            value = path.read_text("utf-8").strip()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             raise _wrong(name, f"names a file that cannot be read ({reason})") from None
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise _wrong(name, "has characters that no key has")
-    return Secret(key) if key else None
+    if value is not None and not (value.isascii() and value.isprintable() and " " not in value):
+        raise _wrong(name, f"has characters that no {what} has")
+    return Secret(value) if value else None
 
 
 def _base_url(url: str | None) -> str:

@@ -1,19 +1,57 @@
-"""`serve`: the MCP server."""
+"""`serve`: the MCP server, on stdio or over HTTP."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from gpt_image_2_mcp.commands.running import run_with_service, settings_or_exit
+from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
+from gpt_image_2_mcp.errors import ImageServerError
+from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.settings import Settings
 
 
 @click.command()
-def serve() -> None:
+@click.option(
+    "--http",
+    "address",
+    metavar="HOST:PORT",
+    help="Serve over streamable HTTP at http://HOST:PORT/mcp instead. Clients must show a bearer token.",
+)
+def serve(address: str | None) -> None:
     """Serve an MCP client on stdin and stdout.
 
     Settings come from the environment; see .env.example.
     """
     settings = settings_or_exit()
+    if address is not None:
+        _serve_http(settings, address)
+        return
     from gpt_image_2_mcp.server.app import serve_stdio
 
     run_with_service(settings, lambda service: serve_stdio(service, settings.wait_s))
+
+
+def _serve_http(settings: Settings, text: str) -> None:
+    from gpt_image_2_mcp.assembly import http_token
+    from gpt_image_2_mcp.server.http import HttpServer, listen
+    from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
+
+    try:
+        http, address = settings.http, Address.parse(text)
+        hosts = allowed_hosts(address, http.allowed_hosts, token_given=http.token is not None)
+        token, file = http_token(settings)
+        listening = listen(address)
+    except ImageServerError as error:
+        fail(error)
+    origins = allowed_origins(address, http.allowed_origins)
+    limits = http.body_limit, http.connections
+    terms = Terms(token, hosts, origins, *limits, stateless=http.stateless, local_paths=http.local_paths)
+    url = replace(address, port=listening.getsockname()[1]).url
+    click.echo(f"Serving MCP at {url}{f'; the bearer token stands in {file}' if file else ''}", err=True)
+
+    async def work(service: ImageService) -> None:
+        await HttpServer(service, settings.wait_s, terms).serve(listening)
+
+    run_with_service(replace(settings, local_paths=http.local_paths), work)
