@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
@@ -30,6 +26,7 @@ from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
 from gpt_image_2_mcp.server.delivery import deliver, deliver_error
+from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.service import ImageService
 
@@ -120,7 +117,7 @@ async def serve_stdio(service: ImageService, wait_s: float | None) -> None:
     so the process is ended from here. A second signal ends it at once.
     """
     server = create_server(service, wait_s)
-    async with _ended_by_signals(service), stdio_server() as (reader, writer):
+    async with at_first_signal(lambda: _finish(service)), stdio_server() as (reader, writer):
         try:
             await server.run(reader, writer, server.create_initialization_options())
         except anyio.get_cancelled_exc_class():
@@ -134,20 +131,3 @@ async def _finish(service: ImageService) -> NoReturn:
         await service.close()
     logging.shutdown()
     os._exit(0)
-
-
-@asynccontextmanager
-async def _ended_by_signals(service: ImageService) -> AsyncIterator[None]:
-    async def watch() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for _ in signals:
-                group.start_soon(_finish, service)
-                break
-            async for _ in signals:
-                os._exit(130)
-
-    async with anyio.create_task_group() as group:
-        if sys.platform != "win32":  # asyncio has no signal handlers there
-            group.start_soon(watch)
-        yield
-        group.cancel_scope.cancel()
