@@ -25,6 +25,26 @@ MAX_INPUT_BYTES: Final = 50 * 1024 * 1024 - 1
 MAX_MASK_BYTES: Final = 4 * 1024 * 1024 - 1
 """The API reference says under 4 MB, the guide 50 MB; the smaller one always passes."""
 
+MAX_INPUT_EDGE: Final = 16_384
+"""No limit is published. The widest panoramas of phones are 16,382 px, and WebP ends at 16,383."""
+MAX_INPUT_PIXELS: Final = 8192 * 8192
+"""Room for the 48, 50 and 64 megapixels of phones (9248x6936), and 256 MiB once decoded; the 108 and 200 that
+a few offer look like bombs in a header, and the API scales all inputs down."""
+MAX_CHUNKS: Final = 512
+"""Of a PNG before and behind its pixels, of a WebP in all; real files have below 50."""
+MAX_PIXEL_CHUNKS: Final = 4096
+"""Of a PNG, and one more for each KiB: libpng writes chunks of 8 KiB, some programs one a row."""
+MAX_JPEG_SEGMENTS: Final = 1024
+"""Of 64 KiB each, they would be more than a file of 50 MB can hold."""
+MAX_JPEG_SCANS: Final = 64
+"""Progressive files of libjpeg have 10, of four colours 24; libjpeg-turbo warns of thousands (2017)."""
+MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
+"""Of all text chunks of a PNG, as they stand in the file."""
+MAX_UNPACKED_BYTES: Final = 1024 * 1024
+"""Of all packed texts of a PNG, and of its profile: Pillow unpacks no more of a chunk, and it takes 3 ms."""
+MAX_ICC_BYTES: Final = 4 * 1024 * 1024
+"""The large profiles of print shops have 2 to 3 MB."""
+
 SIZE_PRESETS: Final = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES: Final = ("auto", "low", "medium", "high", "xhigh", "max")
 BACKGROUNDS: Final = ("auto", "opaque", "transparent")

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
-from gpt_image_2_mcp.image_headers import read_header
+from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots

@@ -14,7 +14,8 @@ from typing import BinaryIO, Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
-from gpt_image_2_mcp.image_headers import ImageHeader, read_header
+from gpt_image_2_mcp.image_formats.headers import read_header
+from gpt_image_2_mcp.image_formats.layout import ImageHeader
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.stores._decoding import decoded_slices

@@ -24,7 +24,8 @@ from typing import BinaryIO, Final
 from pydantic import TypeAdapter
 
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
-from gpt_image_2_mcp.image_headers import FORMATS, ImageHeader, read_header
+from gpt_image_2_mcp.image_formats.headers import read_header
+from gpt_image_2_mcp.image_formats.layout import FORMATS, ImageHeader
 from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, PartialPicture, Receipt, Route
 from gpt_image_2_mcp.stores._decoding import decoded_slices
 
