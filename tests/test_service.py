@@ -37,6 +37,7 @@ from gpt_image_2_mcp.requests import (
 from gpt_image_2_mcp.results import SessionImageResult, WorkingResult
 from gpt_image_2_mcp.sandbox import Faults
 from gpt_image_2_mcp.service import ImageService, fingerprint
+from gpt_image_2_mcp.sources.loader import check_picture
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 from tests.support.held import hold
@@ -64,6 +65,12 @@ async def start(service: ImageService, **arguments: Any) -> SessionImageResult:
 async def go_on(service: ImageService, session_id: str, **arguments: Any) -> SessionImageResult:
     given = {"prompt": "More orange", "session_id": session_id} | arguments
     return turned(await service.continue_session(ContinueSessionRequest.model_validate(given)))
+
+
+def as_sent(result: SessionImageResult) -> bytes:
+    """The turn's picture without its metadata."""
+    path = Path(result.images[0].file_path)
+    return check_picture(path.read_bytes(), path.name).data
 
 
 async def test_a_folder_is_not_chosen_where_local_paths_are_closed(bench: Bench) -> None:
@@ -215,7 +222,7 @@ async def test_a_session_goes_on_from_its_last_picture_under_the_documented_name
             rf"session-\d{{8}}-\d{{6}}-[0-9a-f]{{6}}-turn{result.turn}\.png", result.images[0].filename
         )
     for request, before in zip(bench.recorder.requests[1:], (first, second), strict=True):
-        assert Path(before.images[0].file_path).read_bytes() in request.content
+        assert as_sent(before) in request.content
     ended = await service.end_session(EndSessionRequest(session_id=first.session_id))
     assert ended.ended
     again = await service.end_session(EndSessionRequest(session_id=first.session_id))
@@ -284,7 +291,7 @@ async def test_two_turns_at_once_follow_each_other_and_none_is_lost(bench: Bench
     )
     assert sorted(result.turn for result in both) == [2, 3]
     earlier, later = sorted(both, key=lambda result: result.turn)
-    assert Path(earlier.images[0].file_path).read_bytes() in bench.recorder.requests[-1].content
+    assert as_sent(earlier) in bench.recorder.requests[-1].content
     (listed,) = (await service.list_sessions(ListSessionsRequest())).sessions
     assert (listed.turns, listed.last_image_path) == (3, later.images[0].file_path)
 

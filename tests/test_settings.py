@@ -85,6 +85,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.input_roots == ()
     assert settings.partial_images == 0
     assert not settings.stream
+    assert not settings.keep_metadata
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -103,6 +104,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_ALLOW_HOSTS="Files.Corp, 10.0.0.5:8443,[FD00::0:5]:444,",
         GPT_IMAGE_2_INPUT_ROOTS=os.pathsep.join(["~/photos", "", f" {home} "]),
         GPT_IMAGE_2_STATE_DIR="~/state",
+        GPT_IMAGE_2_KEEP_METADATA="1",
         GPT_IMAGE_2_SESSION_STORE="Memory",
         GPT_IMAGE_2_SESSION_MAX="7",
         GPT_IMAGE_2_SESSION_TTL_MS="1500",
@@ -134,6 +136,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.allow_hosts == {("files.corp", 443), ("10.0.0.5", 8443), ("fd00::5", 444)}
     assert settings.input_roots == (home / "photos", home)
     assert settings.state_dir == home / "state"
+    assert settings.keep_metadata
     assert settings.session_store == "memory"
     assert settings.session_max == 7
     assert settings.session_ttl == timedelta(milliseconds=1500)

@@ -62,7 +62,13 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
         await operations.start_recovery()
         reading, writing = open_roots(settings)
         fetcher = HttpsFetcher(Dialler(settings.allow_hosts))
-        sources = Sources(settings.working_dir, fetcher, reading, local_paths=settings.local_paths)
+        sources = Sources(
+            settings.working_dir,
+            fetcher,
+            reading,
+            local_paths=settings.local_paths,
+            keep_metadata=settings.keep_metadata,
+        )
         yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now)
 
 

@@ -218,7 +218,7 @@ class SourceLoader(Protocol):
         """Read and check one input.
 
         Raises:
-            InputError: it cannot be read or is not PNG, JPEG or WebP within the limits.
+            InputError: it cannot be read or is no PNG, JPEG or WebP that may be sent.
         """
 
     async def load_stored(self, image: StoredImage) -> InputImage:

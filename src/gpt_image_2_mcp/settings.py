@@ -70,6 +70,11 @@ TABLE: Final = (
         "Where sessions and unfinished answers are kept; a local disk.",
         "the platform's state folder",
     ),
+    Setting(
+        "GPT_IMAGE_2_KEEP_METADATA",
+        "1 sends input pictures with their metadata: places, cameras, texts.",
+        "0",
+    ),
     Setting("GPT_IMAGE_2_SESSION_STORE", "sqlite outlives a restart; memory does not.", "sqlite"),
     Setting("GPT_IMAGE_2_SESSION_MAX", "How many sessions are kept; 0 for no cap.", "20"),
     Setting(
@@ -176,6 +181,7 @@ class Settings:
     config_home: Path
     state_dir: Path
     working_dir: Path
+    keep_metadata: bool
     session_store: Literal["sqlite", "memory"]
     session_max: int | None
     session_ttl: timedelta | None
@@ -229,6 +235,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         config_home=working_dir / _config_home(read),
         state_dir=read.path("GPT_IMAGE_2_STATE_DIR", working_dir) or _platform_state_dir(),
         working_dir=working_dir,
+        keep_metadata=read.flag("GPT_IMAGE_2_KEEP_METADATA"),
         session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
         session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
         session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,

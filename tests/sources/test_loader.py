@@ -16,11 +16,12 @@ from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources import loader
 from gpt_image_2_mcp.sources.loader import Sources, check_picture, name_of
-from tests.support.pictures import mask, picture
+from tests.support.pictures import mask, phone_photograph, picture
 from tests.support.sites import Asked, Network, Piece, serve
 
 pytestmark = pytest.mark.anyio
 PNG = picture()
+OTHER = "is not a PNG, JPEG or WebP picture"
 LOADED = InputImage(PNG, "image.png", "image/png", Size(64, 48), has_alpha=False)
 
 
@@ -107,23 +108,24 @@ async def test_a_mask_is_known_to_have_alpha(sources: Sources, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "said"),
     [
-        picture(format_="GIF"),
-        picture(format_="BMP"),
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"root:x:0:0:root:/root:/bin/bash\n",
-        b"",
-        PNG[:20],
+        (picture(format_="GIF"), f"{OTHER} but a GIF picture."),
+        (picture(format_="BMP"), f"{OTHER} but a BMP picture."),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", f"{OTHER} but an SVG drawing."),
+        (b"root:x:0:0:root:/root:/bin/bash\n", f"{OTHER} but plain text."),
+        (b"", f"{OTHER} but an empty file."),
+        (b"\1\2\3", f"{OTHER}."),
+        (PNG[:20], "is a PNG that breaks off before its end."),
     ],
-    ids=["gif", "bmp", "svg", "text", "empty", "torn"],
+    ids=["gif", "bmp", "svg", "text", "empty", "unknown", "torn"],
 )
 async def test_other_files_are_refused_whatever_they_are_called(
-    sources: Sources, tmp_path: Path, content: bytes
+    sources: Sources, tmp_path: Path, content: bytes, said: str
 ) -> None:
     (tmp_path / "work" / "cat.png").write_bytes(content)
 
-    assert await refusal(sources, "cat.png") == "cat.png is not a PNG, JPEG or WebP picture."
+    assert await refusal(sources, "cat.png") == f"cat.png {said}"
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "file:///etc/passwd", "../" * 20 + "etc/passwd", "/gone"])
@@ -176,14 +178,14 @@ async def test_where_local_paths_are_off_the_rest_is_as_it_was(tmp_path: Path) -
 async def test_a_page_instead_of_a_picture_is_refused_without_its_words(sources: Sources) -> None:
     message = await refusal(sources, "https://pictures.example/page")
 
-    assert message == "https://pictures.example/page is not a PNG, JPEG or WebP picture."
+    assert message == f"https://pictures.example/page {OTHER} but an HTML page."
 
 
 async def test_a_data_url_is_refused_without_its_content(sources: Sources) -> None:
     text = base64.b64encode(b"secret words").decode()
 
     assert await refusal(sources, f"data:image/png;base64,{text}") == (
-        "The data: URL is not a PNG, JPEG or WebP picture."
+        f"The data: URL {OTHER} but plain text."
     )
 
 
@@ -230,6 +232,47 @@ def test_a_source_is_named_short_and_without_secrets() -> None:
 
 def test_a_checked_picture_says_what_its_header_says() -> None:
     assert check_picture(PNG, "it") == LOADED
+
+
+def test_a_checked_picture_is_clean_and_as_large_as_it_is_shown() -> None:
+    photograph = phone_photograph()
+
+    checked = check_picture(photograph, "it")
+
+    assert b"SECRET" in photograph
+    assert b"SECRET" not in checked.data
+    assert checked.size == Size(48, 64)
+
+
+def test_metadata_is_kept_for_who_wants_it_and_what_is_behind_the_end_is_not() -> None:
+    photograph = phone_photograph()
+
+    checked = check_picture(photograph, "it", keep_metadata=True)
+
+    assert photograph.startswith(checked.data)
+    assert b"SECRET camera" in checked.data
+    assert b"SECRET film" not in checked.data
+    assert checked.size == Size(48, 64)
+
+
+async def test_metadata_of_any_source_is_kept_when_the_loader_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(phone_photograph())
+    fetcher, roots = Network(answer).fetcher(), Roots.of(tmp_path)
+
+    kept = await Sources(tmp_path, fetcher, roots, keep_metadata=True).load("a.jpg")
+    dropped = await Sources(tmp_path, fetcher, roots).load("a.jpg")
+
+    assert b"SECRET camera" in kept.data
+    assert b"SECRET" not in dropped.data
+
+
+async def test_a_stored_picture_is_proved_as_it_stands_and_sent_clean(
+    sources: Sources, tmp_path: Path
+) -> None:
+    data = PNG[:-12] + b"\0\0\0\6caBXSECRET\0\0\0\0" + PNG[-12:]
+    (tmp_path / "a.png").write_bytes(data)
+
+    assert await sources.load_stored(stored(tmp_path / "a.png", data)) == LOADED
 
 
 def stored(path: Path, data: bytes = PNG) -> StoredImage:

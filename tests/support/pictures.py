@@ -30,6 +30,27 @@ def mask(width: int = 64, height: int = 48) -> bytes:
     return buffer.getvalue()
 
 
+def phone_photograph() -> bytes:
+    """What a phone writes: a JPEG turned by its EXIF, with a place, a camera, a thumbnail, texts, a second
+    picture and a film. Every word of it that is nobody's business begins with SECRET.
+    """
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x0110] = "SECRET camera"
+    exif.get_ifd(0x8825).update({1: "N", 2: (59.0, 19.0, 45.0), 29: "SECRET:date"})
+    exif.get_ifd(0x8769).update({0x927C: b"SECRET maker note" * 20})
+    image = Image.new("RGB", (64, 48), "teal")
+    image.paste("orange", (0, 0, 20, 10))
+    small = image.resize((16, 12))
+    thumbnail, buffer = BytesIO(), BytesIO()
+    small.save(thumbnail, "JPEG", comment=b"SECRET thumbnail")
+    notes = {"exif": exif.tobytes() + thumbnail.getvalue(), "comment": b"SECRET comment"}
+    xmp = b"<x:xmpmeta>SECRET tool</x:xmpmeta>"
+    image.save(buffer, "MPO", save_all=True, append_images=[small], xmp=xmp, **notes)
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42SECRET film"
+    return buffer.getvalue() + film + b"SEFT"
+
+
 def opened(data: bytes) -> Image.Image:
     """The decoded picture, so that a broken one fails the test."""
     image = Image.open(BytesIO(data))

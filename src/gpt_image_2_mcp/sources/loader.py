@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
-from gpt_image_2_mcp.image_formats.headers import read_header
+from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots
@@ -18,23 +18,29 @@ from gpt_image_2_mcp.sources.data_urls import decode_data_url
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
 
-INPUT_FORMATS: Final = ("png", "jpeg", "webp")
-
 
 class Sources:
     """Loader of input images; relative paths count from `working_dir`, and all must lead below `roots`.
 
     Without `local_paths` no file is read that a caller names: over HTTP it would be the server's, not theirs.
+    With `keep_metadata` pictures are sent with theirs.
     """
 
     def __init__(
-        self, working_dir: Path, fetcher: HttpsFetcher, roots: Roots, *, local_paths: bool = True
+        self,
+        working_dir: Path,
+        fetcher: HttpsFetcher,
+        roots: Roots,
+        *,
+        local_paths: bool = True,
+        keep_metadata: bool = False,
     ) -> None:
         self._working_dir, self._roots, self._local_paths = working_dir, roots, local_paths
         self._fetcher = fetcher
+        self._keep_metadata = keep_metadata
 
     async def load(self, source: str) -> InputImage:
-        return check_picture(await self._read(source), name_of(source))
+        return await self._checked(await self._read(source), name_of(source))
 
     async def load_stored(self, image: StoredImage) -> InputImage:
         hint = "Put it back, or call start_edit_session with the picture to go on from."
@@ -44,7 +50,10 @@ class Sources:
             raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
-        return check_picture(data, str(image.path))
+        return await self._checked(data, str(image.path))
+
+    async def _checked(self, data: bytes, name: str) -> InputImage:
+        return await run_sync(partial(check_picture, data, name, keep_metadata=self._keep_metadata))
 
     async def _read(self, source: str) -> bytes:
         scheme = source[:8].lower()
@@ -69,16 +78,16 @@ def name_of(source: str) -> str:
     return "The data: URL" if source[:5].lower() == "data:" else clean(source, 200)
 
 
-def check_picture(data: bytes, name: str) -> InputImage:
-    """Make sure that `data` is a picture the API takes.
+def check_picture(data: bytes, name: str, *, keep_metadata: bool = False) -> InputImage:
+    """The picture in `data`, as it may be sent: without metadata unless that is kept, and never with what is
+    behind the picture's end. Its size is the one it is shown in, on which masks are drawn. Blocks.
 
     Raises:
-        InputError: it is too large or not PNG, JPEG or WebP by its bytes.
+        InputError: it is too large or no picture that the API takes.
     """
     if len(data) > MAX_INPUT_BYTES:
         raise InputError(f"{name} is larger than 50 MB.", hint="Give a smaller picture; nothing was sent.")
-    header = read_header(data)
-    if header is None or header.format not in INPUT_FORMATS:
-        raise InputError(f"{name} is not a PNG, JPEG or WebP picture.")
-    extension = header.format
-    return InputImage(data, f"image.{extension}", header.mime_type, header.size, header.has_alpha)
+    scan = prescan(data, name)
+    sent = data[: scan.end] if keep_metadata else cleaned(data, scan)
+    header = scan.header
+    return InputImage(sent, f"image.{header.format}", header.mime_type, scan.size_as_shown, header.has_alpha)
