@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,6 +16,8 @@ from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, InputEr
 from gpt_image_2_mcp.logs import configure_logging
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.settings import Settings, read_settings
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ def settings_or_exit(*, sandbox: bool = False) -> Settings:
         fail(error)
     configure_logging(debug=settings.debug)
     for notice in settings.notices:
-        click.echo(notice, err=True)
+        logger.warning(notice)  # nobody may be reading stderr, and only the log does not wait for them
     return replace(settings, sandbox=settings.sandbox or sandbox)
 
 
