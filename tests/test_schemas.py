@@ -164,6 +164,7 @@ def image_result(**more: Any) -> dict[str, Any]:
         "applied": NOTHING_APPLIED,
         "images": [
             ImageFile(
+                id="0f1e2d3c-1",
                 file_path="/o/i.png",
                 filename="i.png",
                 size_bytes=1,

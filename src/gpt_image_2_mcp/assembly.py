@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from gpt_image_2_mcp.errors import MissingKey
 from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.folders import default_output_dir
+from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, Runner, SessionStore
@@ -24,6 +25,7 @@ from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_r
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
 from gpt_image_2_mcp.settings import Settings, child_environment
+from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
@@ -69,7 +71,8 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             local_paths=settings.local_paths,
             keep_metadata=settings.keep_metadata,
         )
-        yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now)
+        library = Library(SqliteCatalogue(parts.database), sources)
+        yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now, library)
 
 
 def http_token(settings: Settings) -> tuple[Secret, Path | None]:

@@ -15,6 +15,8 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
     |-- PartialNotFound              no such picture in the making (not come yet, or not kept any more)
+    |-- ImageNotFound                no picture of ours has that id, or more than one begins so
+    |-- ImageTooLarge                the client cannot be sent a picture of that size
     `-- UpstreamError                the API, or the way to it
         |-- Unreachable              proven unsent: nothing was billed
         |   `-- Unsendable           and trying again cannot help: TLS, a wrong address
@@ -129,6 +131,15 @@ class PartialNotFound(ImageServerError):
         "Partial pictures come only to calls with `partial_images`, and are kept for an hour; get_result "
         "gives the finished picture."
     )
+
+
+class ImageNotFound(ImageServerError):
+    code = "image_not_found"
+    default_hint = "Give the picture's id exactly as a result has it, or the path of its file."
+
+
+class ImageTooLarge(ImageServerError):
+    code = "image_too_large"
 
 
 class UpstreamError(ImageServerError):

@@ -189,6 +189,35 @@ class StoredImage:
     sha256: str
 
 
+ID_DIGITS: Final = 12
+"""Hexadecimal digits of a short id: that two of 10,000 calls share one has odds of 1 in 5 million."""
+
+
+def image_id(operation_id: str, number: int) -> str:
+    """The id of an operation's `number`-th picture, counted from 1: short, for a model has to repeat it."""
+    return f"{operation_id[:ID_DIGITS]}-{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguedImage:
+    """A picture of ours as the catalogue has it; `prompt` is what it was made from."""
+
+    operation_id: str
+    number: int
+    prompt: str = field(repr=False)
+    image: StoredImage
+    made_at: datetime
+
+    @property
+    def id(self) -> str:
+        return image_id(self.operation_id, self.number)
+
+    @property
+    def full_id(self) -> str:
+        """The id with all of the operation's, which tells pictures apart that share the short one."""
+        return f"{self.operation_id}-{self.number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A paid call that ended with a stored picture or more. `cost` is in micro-dollars, None if unknown."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gpt_image_2_mcp.models import (
     Answer,
+    CataloguedImage,
     Completed,
     EncodedPicture,
     Failure,
@@ -164,6 +165,24 @@ class Journal(Protocol):
         """Seconds that the last calls with the same model, quality and size took."""
 
 
+class Catalogue(Protocol):
+    """Every picture of ours."""
+
+    async def find(self, id_: str) -> CataloguedImage:
+        """A picture by its id; of the operation's part of it, a beginning that tells it from others will do.
+
+        Raises:
+            ImageNotFound: there is none, or several begin so.
+        """
+
+    async def recent(
+        self, limit: int, before: tuple[datetime, str] | None = None, beginning: str = ""
+    ) -> tuple[CataloguedImage, ...]:
+        """The latest pictures, the newest first: those made before one of that moment and id, and those whose
+        operation's id has that beginning.
+        """
+
+
 class Leases(Protocol):
     """Rights that die with their process."""
 
@@ -221,8 +240,15 @@ class SourceLoader(Protocol):
             InputError: it cannot be read or is no PNG, JPEG or WebP that may be sent.
         """
 
+    async def read_stored(self, image: StoredImage) -> bytes:
+        """The bytes of a picture that this server wrote.
+
+        Raises:
+            PictureChanged: it is gone or is not the one that was written.
+        """
+
     async def load_stored(self, image: StoredImage) -> InputImage:
-        """Read a picture that this server wrote.
+        """Read a picture that this server wrote, as an input.
 
         Raises:
             PictureChanged: it is gone or is not the one that was written.

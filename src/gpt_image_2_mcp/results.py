@@ -21,6 +21,7 @@ class RequestedOptions(Result):
 
 
 class ImageFile(Result):
+    id: str
     file_path: str
     filename: str
     size_bytes: int

@@ -18,6 +18,7 @@ from anyio.to_thread import run_sync
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
 from gpt_image_2_mcp.checks import check_mask, check_options
 from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, SessionBusy, StorageError
+from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
     Completed,
@@ -29,6 +30,7 @@ from gpt_image_2_mcp.models import (
     Session,
     SessionStep,
     StoredImage,
+    image_id,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
 from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
@@ -93,12 +95,14 @@ class ImageService:
         sessions: SessionStore,
         defaults: Defaults,
         clock: Clock,
+        library: Library,
     ) -> None:
         self._operations = operations
         self._sources = sources
         self._sessions = sessions
         self._defaults = defaults
         self._clock = clock
+        self.library = library
         self._ended_meanwhile: set[str] = set()
 
     async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
@@ -318,7 +322,10 @@ class ImageService:
                 format=options.output_format or "png",
             ),
             applied=completed.applied,
-            images=[_image_file(image) for image in completed.images],
+            images=[
+                _image_file(image_id(operation.id, number), image)
+                for number, image in enumerate(completed.images, start=1)
+            ],
             usage=completed.usage,
             cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
             route="responses" if completed.route == "responses" else None,
@@ -377,8 +384,9 @@ def _numbered(images: Sequence[InputImage]) -> tuple[InputImage, ...]:
     )
 
 
-def _image_file(image: StoredImage) -> ImageFile:
+def _image_file(id_: str, image: StoredImage) -> ImageFile:
     return ImageFile(
+        id=id_,
         file_path=str(image.path),
         filename=image.path.name,
         size_bytes=image.size_bytes,

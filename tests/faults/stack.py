@@ -19,6 +19,7 @@ from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
+from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import Operation, Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Spools
@@ -29,6 +30,7 @@ from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService, PictureResult
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
+from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
@@ -101,7 +103,8 @@ class Stack:
             defaults = Defaults("gpt-image-2", lambda _asked: chosen)
             sources = Sources(self.folder, HttpsFetcher(), Roots.of(self.folder))
             try:
-                yield ImageService(operations, sources, sessions, defaults, utc_now)
+                library = Library(SqliteCatalogue(parts.database), sources)
+                yield ImageService(operations, sources, sessions, defaults, utc_now, library)
             finally:
                 await operations.close()
 

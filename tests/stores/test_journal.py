@@ -232,7 +232,7 @@ async def test_a_commit_enters_every_picture_in_the_catalogue(
     columns = "id, operation_id, path, size_bytes, mime_type, width, height, sha256, created_at"
     assert await rows(folder, f"SELECT {columns} FROM images ORDER BY id") == [
         (
-            f"op-1-{number - 1}",
+            f"op-1-{number}",
             "op-1",
             str(image(number).path),
             123_456,

@@ -14,6 +14,7 @@ from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
+from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
 from gpt_image_2_mcp.results import ImageResult, SessionImageResult
@@ -23,6 +24,7 @@ from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
+from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
@@ -75,9 +77,10 @@ class Bench:
     def service(self) -> ImageService:
         """A service; all that were made share the folder, as servers of one machine do."""
         self.sessions = self.sessions or MemorySessionStore(self.clock)
+        sources = Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder))
         return ImageService(
             self.operations(),
-            Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder)),
+            sources,
             self.sessions,
             Defaults(
                 "gpt-image-2",
@@ -87,6 +90,7 @@ class Bench:
                 local_paths=self.local_paths,
             ),
             self.clock,
+            Library(self.catalogue(), sources),
         )
 
     def operations(self) -> Operations:
@@ -102,6 +106,11 @@ class Bench:
         database = Database(self.folder / "state")
         self._open.insert(0, database.close)
         return SqliteJournal(database, self.clock)
+
+    def catalogue(self) -> SqliteCatalogue:
+        database = Database(self.folder / "state")
+        self._open.insert(0, database.close)
+        return SqliteCatalogue(database)
 
     async def close(self) -> None:
         """Finish what is under way and let go."""

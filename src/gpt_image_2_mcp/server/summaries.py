@@ -43,7 +43,10 @@ def _pictures(result: ImageResult) -> str:
         f"Made {count} {label}{'' if count == 1 else 's'} with {clean(result.model, 100)}.",
         f"- Applied: {settings}",
         f"- Saved to: {Path(result.images[0].file_path).parent}",
-        *(f"  - {i.file_path} ({_bytes(i.size_bytes)}, {i.width}x{i.height})" for i in result.images),
+        *(
+            f"  - {i.file_path} ({_bytes(i.size_bytes)}, {i.width}x{i.height}, id {i.id})"
+            for i in result.images
+        ),
     ]
     if result.usage:
         lines.append(f"- Tokens: {_tokens(result.usage)}")

@@ -43,14 +43,17 @@ class Sources:
         return await self._checked(await self._read(source), name_of(source))
 
     async def load_stored(self, image: StoredImage) -> InputImage:
-        hint = "Put it back, or call start_edit_session with the picture to go on from."
+        return await self._checked(await self.read_stored(image), str(image.path))
+
+    async def read_stored(self, image: StoredImage) -> bytes:
+        hint = "Put it back, or go on from where it is now: edit_image and start_edit_session take its path."
         try:
             data = await run_sync(read_own, image.path)
         except InputError:
             raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
-        return await self._checked(data, str(image.path))
+        return data
 
     async def _checked(self, data: bytes, name: str) -> InputImage:
         return await run_sync(partial(check_picture, data, name, keep_metadata=self._keep_metadata))

@@ -216,6 +216,6 @@ def _insert_images(db: sqlite3.Connection, operation_id: str, completed: Complet
                 image.sha256,
                 now,
             )
-            for number, image in enumerate(completed.images)
+            for number, image in enumerate(completed.images, start=1)
         ],
     )
