@@ -10,13 +10,14 @@ from gpt_image_2_mcp.library import PAGE
 from gpt_image_2_mcp.requests import GenerateRequest
 from gpt_image_2_mcp.service import ImageService
 from tests.support.services import Bench, made
+from tests.support.upstreams import tiny
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, recorder=tiny())
     yield bench
     await bench.close()
 

@@ -120,6 +120,8 @@ def test_stdout_carries_json_rpc_alone_and_the_key_appears_nowhere(home: Path) -
     with started(home, **changes) as process:
         initialize(process)
         ask(process, "tools/call", {"name": "generate_image", "arguments": {"prompt": "a fox", **SMALL}})
+        told = pipe(process.stdout).readline()
+        assert json.loads(told)["method"] == "notifications/resources/list_changed"
         answer = pipe(process.stdout).readline()
         assert json.loads(answer)["result"]["content"][-1]["type"] == "text"
         rest, log = process.communicate(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import httpx2
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.sandbox import create_app
+from tests.support.pictures import picture
 
 CANARY = "sk-proj-CANARY0123456789abcdefghijklmnop"
 
@@ -54,6 +56,18 @@ def scripted(handler: Callable[[httpx2.Request], httpx2.Response]) -> Recorder:
 def sandboxed(**options: Any) -> Recorder:
     """The sandbox behind a recorder."""
     return Recorder(httpx2.ASGITransport(create_app(**options)))
+
+
+def tiny() -> Recorder:
+    """Answers a generation at once with the pictures asked for, of 64x48 whatever their size."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked = json.loads(request.content)
+        data = picture(format_=asked.get("output_format", "png").upper())
+        made = {"b64_json": base64.b64encode(data).decode()}
+        return streamed(200, json.dumps({"data": [made] * asked.get("n", 1)}).encode())
+
+    return scripted(answer)
 
 
 def upstream(recorder: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts()) -> Upstream:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 import anyio
 from mcp import MCPError
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ResourcesListChanged,
+    SubscriptionBus,
+)
 from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
@@ -20,12 +28,16 @@ from mcp.types import (
     ListToolsResult,
     PaginatedRequestParams,
 )
+from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
-from gpt_image_2_mcp.server.delivery import deliver, deliver_error
+from gpt_image_2_mcp.results import ImageResult
+from gpt_image_2_mcp.server.delivery import INLINE_LIMIT, deliver, deliver_error
+from gpt_image_2_mcp.server.refusals import Context, guarded, is_modern
+from gpt_image_2_mcp.server.resources import Resources
 from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.service import ImageService
@@ -46,6 +58,11 @@ says the outcome is unknown, ask the user before calling again.
 longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels."""
 
 _CACHE_MS: Final = 3_600_000
+_UNCHANGING: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/templates/list")
+
+
+Fitted = Callable[[BaseModel], Awaitable[CallToolResult]]
+"""Makes of a tool's result what this client is sent."""
 
 
 def create_server(service: ImageService, wait_s: float | None = None) -> Server[Any]:
@@ -54,6 +71,8 @@ def create_server(service: ImageService, wait_s: float | None = None) -> Server[
     `wait_s` is how long a call waits for its picture before it is handed off; None: to the end.
     """
     specs = {spec.name: spec for spec in TOOLS}
+    changes = InMemorySubscriptionBus()
+    resources = Resources(service.library, lambda _context: INLINE_LIMIT)
     listing = ListToolsResult(tools=[spec.listing() for spec in TOOLS])
 
     async def list_tools(
@@ -67,17 +86,47 @@ def create_server(service: ImageService, wait_s: float | None = None) -> Server[
             raise MCPError(
                 INVALID_PARAMS, f"Unknown tool {clean(params.name, 80)}; there are {', '.join(specs)}."
             )
-        return await run_tool(service, spec, params.arguments or {}, _caller(context, wait_s))
 
-    return Server(
+        async def fitted(result: BaseModel) -> CallToolResult:
+            if isinstance(result, ImageResult):
+                await _announce_pictures(context, changes)
+            return await deliver(result)
+
+        return await run_tool(service, spec, params.arguments or {}, _caller(context, wait_s), fitted)
+
+    return _Server(
         NAME,
         version=version(NAME),
         title="GPT Image",
         instructions=INSTRUCTIONS,
-        cache_hints={"tools/list": CacheHint(ttl_ms=_CACHE_MS, scope="public")},
+        cache_hints={method: CacheHint(ttl_ms=_CACHE_MS, scope="public") for method in _UNCHANGING},
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=guarded(resources.recent),
+        on_list_resource_templates=guarded(resources.templates),
+        on_read_resource=guarded(resources.read),
+        on_subscriptions_listen=ListenHandler(changes),
     )
+
+
+class _Server(Server[Any]):
+    """Says in the handshake too that resources change; for 2026-07-28 the SDK sees it by the handlers."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        options = notification_options or NotificationOptions(resources_changed=True)
+        return super().create_initialization_options(options, experimental_capabilities, extensions)
+
+
+async def _announce_pictures(context: Context, changes: SubscriptionBus) -> None:
+    """Tell those who asked that the list of resources has a new beginning."""
+    await changes.publish(ResourcesListChanged())
+    if not is_modern(context):
+        await context.session.send_resource_list_changed()
 
 
 def _caller(context: ServerRequestContext[Any], wait_s: float | None) -> Caller:
@@ -91,12 +140,12 @@ def _caller(context: ServerRequestContext[Any], wait_s: float | None) -> Caller:
 
 
 async def run_tool(
-    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller
+    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller, fitted: Fitted
 ) -> CallToolResult:
-    """One call, from arguments to what the client is sent; errors are results."""
+    """One call, from arguments to what the client is sent, as `fitted` makes it; errors are results."""
     try:
         request = parse_arguments(spec.request, arguments)
-        return await deliver(await spec.run(service, request, caller))
+        return await fitted(await spec.run(service, request, caller))
     except ImageServerError as error:
         logger.info("%s: %s (%s)", spec.name, error.message, error.code)
         return deliver_error(error)

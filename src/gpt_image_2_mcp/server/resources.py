@@ -1,0 +1,173 @@
+"""Pictures as resources: the latest listed; each read by its id, whole, as a preview, or while it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import pybase64
+from anyio.to_thread import run_sync
+from mcp.types import (
+    Annotations,
+    BlobResourceContents,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceLink,
+    ResourceTemplate,
+)
+
+from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
+from gpt_image_2_mcp.library import Library
+from gpt_image_2_mcp.models import CataloguedImage
+from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.results import ImageFile
+from gpt_image_2_mcp.server.refusals import Context
+
+Encoded = tuple[bytes, str]
+"""A picture's bytes and their MIME type."""
+Limit = Callable[[Context], int]
+"""How many bytes of JSON the client of a request takes in one result."""
+Preview = Callable[[bytes, int], Encoded]
+"""Makes of a picture one of at most so many bytes. Blocks."""
+Partial = Callable[[str, int], Awaitable[Encoded]]
+"""Reads an unfinished picture of an operation, by its number from 0."""
+
+PICTURE: Final = "image://{id}"
+PREVIEW: Final = "image://{id}/preview"
+PARTIAL: Final = "image://{operation}/partial/{i}"
+PREVIEW_BYTES: Final = 256 * 1024
+"""Of a preview, when the client would take more: enough for a sharp picture of 1024 pixels."""
+_URI: Final = re.compile(r"image://([\w-]+)(?:/(preview)|/partial/(\d))?/?", re.ASCII | re.IGNORECASE)
+_ENVELOPE_BYTES: Final = 2048
+"""Room for what stands around a picture's base64 in an answer, the server's name and version included."""
+_FOREVER_MS: Final = 30 * 86_400_000
+_TITLE_CHARS: Final = 60
+
+
+def uri_of(id_: str) -> str:
+    """The address of a picture by its id."""
+    return f"image://{id_}"
+
+
+def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
+    """A link to each picture of a result, by which a client can fetch what was not sent along."""
+    return [
+        ResourceLink(
+            type="resource_link",
+            uri=uri_of(image.id),
+            name=image.filename,
+            mime_type=image.mime_type,
+            size=image.size_bytes,
+        )
+        for image in images
+    ]
+
+
+class Resources:
+    """The handlers of resources/list, resources/templates/list and resources/read."""
+
+    def __init__(
+        self, library: Library, limit: Limit, preview: Preview | None = None, partial: Partial | None = None
+    ) -> None:
+        self._library, self._limit, self._preview, self._partial = library, limit, preview, partial
+
+    async def recent(self, _context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        """The latest pictures, the newest first, a page at a time."""
+        page = await self._library.page(params.cursor if params else None)
+        resources = [_resource(image) for image in page.images]
+        return ListResourcesResult(resources=resources, next_cursor=page.following)
+
+    async def templates(
+        self, _context: Context, _params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return ListResourceTemplatesResult(resource_templates=list(TEMPLATES))
+
+    async def read(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """A picture's bytes, if the client takes so many.
+
+        Raises:
+            ImageNotFound, OperationNotFound, PictureChanged, ImageTooLarge
+        """
+        parts = _URI.fullmatch(params.uri)
+        if parts is None:
+            raise ImageNotFound(f"{clean(params.uri, 200)} is no address of a picture.")
+        id_, preview, partial = parts.groups()
+        room = (self._limit(context) - _ENVELOPE_BYTES) * 3 // 4
+        if partial is not None:
+            data, mime_type = await self._read_partial(id_, int(partial))
+        elif preview:
+            data, mime_type = await self._read_preview(id_, room)
+        else:
+            data, mime_type = await self._read_whole(id_, room)
+        text = await run_sync(pybase64.b64encode_as_string, data)
+        return ReadResourceResult(
+            contents=[BlobResourceContents(uri=params.uri, mime_type=mime_type, blob=text)],
+            # A saved picture never changes: nothing is ever written over it.
+            ttl_ms=0 if partial is not None else _FOREVER_MS,
+            cache_scope="private",
+        )
+
+    async def _read_whole(self, id_: str, room: int) -> Encoded:
+        found = await self._library.find(id_)
+        if found.image.size_bytes > room:
+            raise _too_large(found)
+        return await self._library.read(found), found.image.mime_type
+
+    async def _read_preview(self, id_: str, room: int) -> Encoded:
+        if self._preview is None:
+            return await self._read_whole(id_, room)
+        data = await self._library.read(await self._library.find(id_))
+        return await run_sync(self._preview, data, min(room, PREVIEW_BYTES))
+
+    async def _read_partial(self, operation_id: str, index: int) -> Encoded:
+        if self._partial is None:
+            raise ImageNotFound("There is no such partial picture.")
+        return await self._partial(operation_id, index)
+
+
+TEMPLATES: Final = (
+    ResourceTemplate(
+        uri_template=PICTURE,
+        name="picture",
+        title="Picture",
+        description="A picture that was made, as it was saved.",
+    ),
+    ResourceTemplate(
+        uri_template=PREVIEW,
+        name="preview",
+        title="Preview",
+        description="The picture made small enough for the client.",
+    ),
+    ResourceTemplate(
+        uri_template=PARTIAL,
+        name="partial",
+        title="Partial picture",
+        description="An unfinished picture of an operation under way, from 0.",
+    ),
+)
+
+
+def _resource(image: CataloguedImage) -> Resource:
+    file = image.image
+    return Resource(
+        uri=uri_of(image.id),
+        name=file.path.name,
+        # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
+        title=clean(image.prompt, _TITLE_CHARS),
+        description=f"{file.size}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
+        mime_type=file.mime_type,
+        size=file.size_bytes,
+        annotations=Annotations(audience=["user"], last_modified=image.made_at.isoformat()),
+    )
+
+
+def _too_large(image: CataloguedImage) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"The picture has {image.image.size_bytes / 1024**2:.1f} MiB, more than this client takes at once.",
+        hint=f"Read {uri_of(image.id)}/preview, or open the file: {image.image.path}.",
+    )
