@@ -22,6 +22,7 @@ from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption
 from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
 from gpt_image_2_mcp.schemas import input_schema, output_schema
+from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.settings import TABLE, Setting
 
@@ -182,6 +183,18 @@ def _default(spec: ToolSpec, name: str, rule: dict[str, Any], required: bool) ->
     return next((f"`{word}`" for word in (said.groups() if said else ()) if word), "")
 
 
+# Prompts
+
+
+def prompts_table() -> str:
+    rows = ((f"`{spec.name}`", spec.description, _blanks(spec)) for spec in PROMPTS)
+    return table(("Prompt", "What it makes", "What it asks for"), rows)
+
+
+def _blanks(spec: PromptSpec) -> str:
+    return ", ".join(f"**{a.name}**" if a.required else a.name for a in spec.arguments)
+
+
 # Costs
 
 
@@ -258,6 +271,7 @@ def _help(command: list[str]) -> str:
 
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "tools": tools_table,
+    "prompts": prompts_table,
     "settings": settings_table,
     "costs": costs_table,
     "layers": layers_block,

@@ -145,6 +145,10 @@ class Operations:
             raise OperationNotFound("This server made no call yet.", hint="Give the operation_id.")
         return latest[0]
 
+    async def under_way(self) -> tuple[str, ...]:
+        """The ids of the operations that have not ended, the latest first."""
+        return tuple(operation.id for operation in reversed(await self._journal.unfinished()))
+
     async def abandoned_twin(self, fingerprint: str) -> Operation | None:
         """An identical call in flight that nobody waits for any more: a re-sent call joins it."""
         since = self._clock() - JOIN_WITHIN

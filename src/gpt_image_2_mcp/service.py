@@ -194,6 +194,10 @@ class ImageService:
         """Answer all who wait, now and from now on, with what they wait for as it stands."""
         self._operations.hand_off()
 
+    async def under_way(self) -> tuple[str, ...]:
+        """The ids of the calls that have not ended yet."""
+        return await self._operations.under_way()
+
     async def close(self) -> None:
         """Let go of paid calls: what this process carries out itself is finished first."""
         await self._operations.close()

@@ -35,7 +35,9 @@ from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
 from gpt_image_2_mcp.results import ImageResult
+from gpt_image_2_mcp.server.completion import Completions
 from gpt_image_2_mcp.server.delivery import INLINE_LIMIT, deliver, deliver_error
+from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
 from gpt_image_2_mcp.server.refusals import Context, guarded, is_modern
 from gpt_image_2_mcp.server.resources import Resources
 from gpt_image_2_mcp.server.signals import at_first_signal
@@ -58,7 +60,11 @@ says the outcome is unknown, ask the user before calling again.
 longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels."""
 
 _CACHE_MS: Final = 3_600_000
-_UNCHANGING: Final[tuple[CacheableMethod, ...]] = ("tools/list", "resources/templates/list")
+_UNCHANGING: Final[tuple[CacheableMethod, ...]] = (
+    "tools/list",
+    "resources/templates/list",
+    "prompts/list",
+)
 
 
 Fitted = Callable[[BaseModel], Awaitable[CallToolResult]]
@@ -106,6 +112,9 @@ def create_server(service: ImageService, wait_s: float | None = None) -> Server[
         on_list_resource_templates=guarded(resources.templates),
         on_read_resource=guarded(resources.read),
         on_subscriptions_listen=ListenHandler(changes),
+        on_list_prompts=guarded(list_prompts),
+        on_get_prompt=guarded(get_prompt),
+        on_completion=guarded(Completions(service).complete),
     )
 
 
