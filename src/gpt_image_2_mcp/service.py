@@ -194,6 +194,14 @@ class ImageService:
         """Answer all who wait, now and from now on, with what they wait for as it stands."""
         self._operations.hand_off()
 
+    async def operation(self, operation_id: str) -> Operation:
+        """A call as the journal has it.
+
+        Raises:
+            OperationNotFound: there is none.
+        """
+        return await self._operations.get(operation_id)
+
     async def under_way(self) -> tuple[str, ...]:
         """The ids of the calls that have not ended yet."""
         return await self._operations.under_way()

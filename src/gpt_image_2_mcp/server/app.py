@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import anyio
 from mcp import MCPError
@@ -19,7 +19,6 @@ from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ListenHandler,
     ResourcesListChanged,
-    SubscriptionBus,
 )
 from mcp.types import (
     INVALID_PARAMS,
@@ -34,14 +33,17 @@ from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
-from gpt_image_2_mcp.results import ImageResult
+from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.server.completion import Completions
 from gpt_image_2_mcp.server.delivery import INLINE_LIMIT, deliver, deliver_error
 from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
 from gpt_image_2_mcp.server.refusals import Context, guarded, is_modern
 from gpt_image_2_mcp.server.resources import Resources
 from gpt_image_2_mcp.server.signals import at_first_signal
-from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
+from gpt_image_2_mcp.server.tasks import EXTENSION as TASKS
+from gpt_image_2_mcp.server.tasks import WAIT_S as TASK_WAIT_S
+from gpt_image_2_mcp.server.tasks import Task, TaskParams, Tasks, UpdateParams, takes_tasks
+from gpt_image_2_mcp.server.tools import PAID, TOOLS, ToolSpec
 from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
@@ -65,9 +67,8 @@ _UNCHANGING: Final[tuple[CacheableMethod, ...]] = (
     "resources/templates/list",
     "prompts/list",
 )
-
-
-Fitted = Callable[[BaseModel], Awaitable[CallToolResult]]
+T = TypeVar("T")
+Fitted = Callable[[BaseModel], Awaitable[T]]
 """Makes of a tool's result what this client is sent."""
 
 
@@ -76,46 +77,81 @@ def create_server(service: ImageService, wait_s: float | None = None) -> Server[
 
     `wait_s` is how long a call waits for its picture before it is handed off; None: to the end.
     """
-    specs = {spec.name: spec for spec in TOOLS}
-    changes = InMemorySubscriptionBus()
+    calls = _Calls(service, wait_s)
+    tasks = calls.tasks
     resources = Resources(service.library, lambda _context: INLINE_LIMIT)
-    listing = ListToolsResult(tools=[spec.listing() for spec in TOOLS])
-
-    async def list_tools(
-        _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
-    ) -> ListToolsResult:
-        return listing
-
-    async def call_tool(context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
-        spec = specs.get(params.name)
-        if spec is None:
-            raise MCPError(
-                INVALID_PARAMS, f"Unknown tool {clean(params.name, 80)}; there are {', '.join(specs)}."
-            )
-
-        async def fitted(result: BaseModel) -> CallToolResult:
-            if isinstance(result, ImageResult):
-                await _announce_pictures(context, changes)
-            return await deliver(result)
-
-        return await run_tool(service, spec, params.arguments or {}, _caller(context, wait_s), fitted)
-
-    return _Server(
+    server = _Server(
         NAME,
         version=version(NAME),
         title="GPT Image",
         instructions=INSTRUCTIONS,
         cache_hints={method: CacheHint(ttl_ms=_CACHE_MS, scope="public") for method in _UNCHANGING},
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        on_list_tools=calls.list_tools,
         on_list_resources=guarded(resources.recent),
         on_list_resource_templates=guarded(resources.templates),
         on_read_resource=guarded(resources.read),
-        on_subscriptions_listen=ListenHandler(changes),
+        on_subscriptions_listen=ListenHandler(calls.changes),
         on_list_prompts=guarded(list_prompts),
         on_get_prompt=guarded(get_prompt),
         on_completion=guarded(Completions(service).complete),
     )
+    server.extensions[TASKS] = {}
+    server.add_request_handler("tools/call", CallToolRequestParams, calls.call_tool)
+    server.add_request_handler("tasks/get", TaskParams, guarded(tasks.get))
+    server.add_request_handler("tasks/cancel", TaskParams, guarded(tasks.cancel))
+    server.add_request_handler("tasks/update", UpdateParams, guarded(tasks.update))
+    return server
+
+
+class _Calls:
+    """The handlers of tools/list and tools/call, and what a picture's arrival sets going."""
+
+    def __init__(self, service: ImageService, wait_s: float | None) -> None:
+        self._service, self._wait_s = service, wait_s
+        self._specs = {spec.name: spec for spec in TOOLS}
+        self._listing = ListToolsResult(tools=[spec.listing() for spec in TOOLS])
+        self.changes = InMemorySubscriptionBus()
+        self.tasks = Tasks(service, self._collect)
+
+    async def list_tools(self, _context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        return self._listing
+
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | Task:
+        spec = self._specs.get(params.name)
+        if spec is None:
+            names = ", ".join(self._specs)
+            raise MCPError(INVALID_PARAMS, f"Unknown tool {clean(params.name, 80)}; there are {names}.")
+        as_task = spec.annotations is PAID and takes_tasks(context)
+
+        async def fitted(result: BaseModel) -> CallToolResult | Task:
+            if as_task and isinstance(result, WorkingResult):
+                return await self.tasks.created(result)
+            return await self._delivered(context, result)
+
+        patience = min(TASK_WAIT_S, self._wait_s or TASK_WAIT_S) if as_task else self._wait_s
+        caller = _caller(context, patience)
+        return await run_tool(self._service, spec, params.arguments or {}, caller, fitted)
+
+    async def _collect(self, context: Context, operation_id: str) -> CallToolResult | WorkingResult:
+        """What the call of an operation would answer now; a task is polled by it."""
+
+        async def fitted(result: BaseModel) -> CallToolResult | WorkingResult:
+            return result if isinstance(result, WorkingResult) else await self._delivered(context, result)
+
+        arguments = {"operation_id": operation_id, "wait_seconds": 0}
+        caller = _caller(context, self._wait_s)
+        return await run_tool(self._service, self._specs["get_result"], arguments, caller, fitted)
+
+    async def _delivered(self, context: Context, result: BaseModel) -> CallToolResult:
+        if isinstance(result, ImageResult):
+            await self._announce_pictures(context)
+        return await deliver(result)
+
+    async def _announce_pictures(self, context: Context) -> None:
+        """Tell those who asked that the list of resources has a new beginning."""
+        await self.changes.publish(ResourcesListChanged())
+        if not is_modern(context):
+            await context.session.send_resource_list_changed()
 
 
 class _Server(Server[Any]):
@@ -131,13 +167,6 @@ class _Server(Server[Any]):
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
 
-async def _announce_pictures(context: Context, changes: SubscriptionBus) -> None:
-    """Tell those who asked that the list of resources has a new beginning."""
-    await changes.publish(ResourcesListChanged())
-    if not is_modern(context):
-        await context.session.send_resource_list_changed()
-
-
 def _caller(context: ServerRequestContext[Any], wait_s: float | None) -> Caller:
     client = context.session.client_params
 
@@ -149,8 +178,8 @@ def _caller(context: ServerRequestContext[Any], wait_s: float | None) -> Caller:
 
 
 async def run_tool(
-    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller, fitted: Fitted
-) -> CallToolResult:
+    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller, fitted: Fitted[T]
+) -> CallToolResult | T:
     """One call, from arguments to what the client is sent, as `fitted` makes it; errors are results."""
     try:
         request = parse_arguments(spec.request, arguments)
