@@ -229,6 +229,48 @@ def test_a_list_is_taken_as_text_too(images: object, meant: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("[Image: source: /tmp/a b.png]", ["/tmp/a b.png"]),
+        (" [image:source:/tmp/a.png ] ", ["/tmp/a.png"]),
+        ("[Image: source: /tmp/a [1].png]", ["/tmp/a [1].png"]),
+        ("[Image: source: C:\\a.png]", ["C:\\a.png"]),
+        ("[Image: source: /a.png] [Image: source: /b.png]", ["/a.png", "/b.png"]),
+        ("[Image: source: /a.png],\n[Image: source: /b[2].png]\n", ["/a.png", "/b[2].png"]),
+        (["[Image: source: /a.png]", "/b.png"], ["/a.png", "/b.png"]),
+        ('["[Image: source: /a.png]", "latest"]', ["/a.png", "latest"]),
+        ('"/a b.png"', ["/a b.png"]),
+        ("'/a.png'", ["/a.png"]),
+        ("`/a.png`", ["/a.png"]),
+        ("<https://example.org/a.png>", ["https://example.org/a.png"]),
+        ('[Image: source: "/a.png"]', ["/a.png"]),
+        ("  /a.png\n", ["/a.png"]),
+        ("it's.png", ["it's.png"]),
+        ("[Image: 1].png", ["[Image: 1].png"]),
+        ("see [Image: source: /a.png]", ["see [Image: source: /a.png]"]),
+        ("''", ["''"]),
+    ],
+)
+def test_what_clients_and_models_write_around_a_path_is_taken_off(written: object, meant: list[str]) -> None:
+    assert edit(images=written).images == meant
+    if len(meant) == 1:
+        assert edit(images=["x"], mask=written).mask == meant[0]
+
+
+def test_blanks_are_no_picture() -> None:
+    assert "entry 2 must not be empty" in refusal(EditRequest, {"prompt": "p", "images": ["a.png", "  "]})
+
+
+@given(st.text(max_size=60))
+def test_taking_off_what_stands_around_a_path_ends_and_is_final(text: str) -> None:
+    try:
+        once = edit(images=[text]).images
+    except InvalidRequest:
+        return
+    assert edit(images=once).images == once
+
+
+@pytest.mark.parametrize(
     ("images", "rule"),
     [
         ([], "needs at least 1 entry"),

@@ -54,9 +54,28 @@ def _size(value: object) -> object:
     return text
 
 
+# As chat clients tell their models where a pasted picture is (Claude Code, October 2026).
+_SHOWN: Final = re.compile(
+    r"\[image:\s*source:\s*(.+?)\s*\](?=[\s,]*(?:\[image:|\Z))", re.IGNORECASE | re.DOTALL
+)
+_QUOTES: Final = {'"': '"', "'": "'", "`": "`", "<": ">"}
+
+
+def _source(value: object) -> object:
+    if not isinstance(value, str) or value[:5].lower() == "data:":
+        return value
+    text = value.strip()
+    if found := _SHOWN.fullmatch(text):
+        return _source(found[1])
+    quoted = len(text) > 2 and _QUOTES.get(text[0]) == text[-1]
+    return _source(text[1:-1]) if quoted else text
+
+
 def _list(value: object) -> object:
     if not isinstance(value, str):
         return value
+    if (shown := _SHOWN.findall(value)) and not _SHOWN.sub("", value).strip(" \t\r\n,"):
+        return shown
     if value.lstrip().startswith("["):
         try:
             parsed = json.loads(value)
@@ -77,6 +96,8 @@ def _single(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
+Source = Annotated[str, Field(min_length=1), BeforeValidator(_source)]
+"""Where a picture is, without what clients and models write around it."""
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)
 
@@ -172,13 +193,13 @@ class Placed(Arguments):
 
 
 class Sourced(Arguments):
-    images: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_list)] = Field(
+    images: Annotated[list[Source], BeforeValidator(_list)] = Field(
         min_length=1,
         max_length=MAX_INPUT_IMAGES,
         description="Pictures to edit or combine: file path, file://, https:// or data: URL. PNG, JPEG or "
         "WebP, each < 50 MB. Prefer paths; never type base64 yourself.",
     )
-    mask: Annotated[str, Field(min_length=1), BeforeValidator(_single)] | None = Field(
+    mask: Annotated[Source, BeforeValidator(_single)] | None = Field(
         default=None,
         description="PNG with an alpha channel, as large as the first image; transparent pixels mark what to "
         "change.",

@@ -7,17 +7,17 @@ from typing import Final
 
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, PromptReference
 
+from gpt_image_2_mcp.addresses import SCHEME, address_of
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.server.prompts import find_prompt
 from gpt_image_2_mcp.server.refusals import Context
-from gpt_image_2_mcp.server.resources import PARTIAL, PICTURE, PREVIEW, uri_of
+from gpt_image_2_mcp.server.resources import PARTIAL, PICTURE, PREVIEW
 from gpt_image_2_mcp.service import ImageService
 
 MOST: Final = 100
 """Values in one answer, by the protocol."""
 _PARTIALS: Final = ("0", "1", "2")
-_SCHEME: Final = uri_of("")
 
 Values = Callable[[str], Awaitable[Iterable[str]]]
 """What could be meant by a beginning."""
@@ -65,9 +65,9 @@ class Completions:
         return await self._service.library.ids(typed, MOST + 1)
 
     async def _addresses(self, typed: str) -> Iterable[str]:
-        if not _SCHEME.startswith(typed) and not typed.startswith(_SCHEME):
+        if not SCHEME.startswith(typed) and not typed.startswith(SCHEME):
             return ()
-        return [uri_of(id_) for id_ in await self._ids(typed[len(_SCHEME) :])]
+        return [address_of(id_) for id_ in await self._ids(typed[len(SCHEME) :])]
 
     async def _operations(self, typed: str) -> Iterable[str]:
         return await _among(await self._service.under_way())(typed)

@@ -21,6 +21,7 @@ from mcp.types import (
     ResourceTemplate,
 )
 
+from gpt_image_2_mcp.addresses import address_of
 from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import CataloguedImage
@@ -49,17 +50,12 @@ _FOREVER_MS: Final = 30 * 86_400_000
 _TITLE_CHARS: Final = 60
 
 
-def uri_of(id_: str) -> str:
-    """The address of a picture by its id."""
-    return f"image://{id_}"
-
-
 def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
     """A link to each picture of a result, by which a client can fetch what was not sent along."""
     return [
         ResourceLink(
             type="resource_link",
-            uri=uri_of(image.id),
+            uri=address_of(image.id),
             name=image.filename,
             mime_type=image.mime_type,
             size=image.size_bytes,
@@ -155,7 +151,7 @@ TEMPLATES: Final = (
 def _resource(image: CataloguedImage) -> Resource:
     file = image.image
     return Resource(
-        uri=uri_of(image.id),
+        uri=address_of(image.id),
         name=file.path.name,
         # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
         title=clean(image.prompt, _TITLE_CHARS),
@@ -169,5 +165,5 @@ def _resource(image: CataloguedImage) -> Resource:
 def _too_large(image: CataloguedImage) -> ImageTooLarge:
     return ImageTooLarge(
         f"The picture has {image.image.size_bytes / 1024**2:.1f} MiB, more than this client takes at once.",
-        hint=f"Read {uri_of(image.id)}/preview, or open the file: {image.image.path}.",
+        hint=f"Read {address_of(image.id)}/preview, or open the file: {image.image.path}.",
     )

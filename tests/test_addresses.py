@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from gpt_image_2_mcp.addresses import address_of, id_in
+
+ID = "3f9a1c0b7d2e-1"
+
+
+def test_an_address_gives_back_the_id_it_was_made_of() -> None:
+    assert address_of(ID) == f"image://{ID}"
+    assert id_in(address_of(ID)) == ID
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [
+        (ID, ID),
+        (ID.upper(), ID.upper()),
+        ("3f9a1c0b7d2e" + "0" * 20 + "-10", "3f9a1c0b7d2e" + "0" * 20 + "-10"),
+        (f"IMAGE://{ID}/", ID),
+        (f"image:{ID}", ID),
+        (f"image:///{ID}", ID),
+        (f"image://{ID}/preview", ID),
+        ("image://3f9a", "3f9a"),
+        ("image://anything", "anything"),
+    ],
+)
+def test_models_write_ids_in_several_ways(text: str, id_: str) -> None:
+    assert id_in(text) == id_
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3f9a1c0b7d2e",
+        "3f9a1c0b7d2e-1.png",
+        "3f9a-1",
+        "cat.png",
+        "/home/me/3f9a1c0b7d2e-1",
+        "image://a/b",
+        "image://../etc",
+        f"image://{ID}/partial/0",
+        "https://example.org/3f9a1c0b7d2e-1",
+        "",
+    ],
+)
+def test_what_may_be_a_file_is_no_id(text: str) -> None:
+    assert id_in(text) is None
