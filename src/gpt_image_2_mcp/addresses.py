@@ -1,4 +1,4 @@
-"""Addresses of our pictures, `image://<id>`: what they look like, and the id in one."""
+"""How pictures are called that have no path: addresses of ours, `image://<id>`, and a few names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import re
 from typing import Final
 
 SCHEME: Final = "image://"
+LATEST: Final = "latest"
+CLIPBOARD: Final = "clipboard"
+SCREENSHOT: Final = "latest:screenshot"
+DOWNLOAD: Final = "latest:download"
+AT_HAND: Final = (CLIPBOARD, SCREENSHOT, DOWNLOAD)
+"""Names of pictures on the machine that the server runs on."""
+NAMES: Final = (LATEST, *AT_HAND)
 _ADDRESS: Final = re.compile(r"(?:image:)/*([\w-]+)(?:/preview)?/?", re.ASCII | re.IGNORECASE)
 _SHORT_ID: Final = re.compile(r"[0-9a-f]{12}(?:[0-9a-f]{20})?-\d{1,3}", re.ASCII | re.IGNORECASE)
 

@@ -6,6 +6,7 @@ import getpass
 import os
 import pickle
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +45,8 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
     """The service that the settings describe, recovery at work beside it."""
+    from gpt_image_2_mcp.sources.by_name import ByName
+    from gpt_image_2_mcp.sources.clipboard import Clipboard
     from gpt_image_2_mcp.sources.dialling import Dialler
     from gpt_image_2_mcp.sources.https import HttpsFetcher
     from gpt_image_2_mcp.sources.loader import Sources
@@ -63,15 +66,16 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
         stack.push_async_callback(operations.close)
         await operations.start_recovery()
         reading, writing = open_roots(settings)
-        fetcher = HttpsFetcher(Dialler(settings.allow_hosts))
+        catalogue = SqliteCatalogue(parts.database, operations.server)
         sources = Sources(
             settings.working_dir,
-            fetcher,
+            HttpsFetcher(Dialler(settings.allow_hosts)),
             reading,
+            ByName(catalogue, Clipboard(child_environment({}), sys.platform)),
             local_paths=settings.local_paths,
             keep_metadata=settings.keep_metadata,
         )
-        library = Library(SqliteCatalogue(parts.database), sources)
+        library = Library(catalogue, sources)
         yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now, library)
 
 

@@ -64,7 +64,7 @@ class Operations:
     ) -> None:
         self._journal, self._runner, self._execution = journal, runner, execution
         self._images, self._spools, self._leases, self._clock = images, spools, leases, clock
-        self._server = secrets.token_hex(8)
+        self.server: Final = secrets.token_hex(8)
         self._waiting: Counter[str] = Counter()
         self._entering: set[asyncio.Task[None]] = set()
         self._follows: dict[str, asyncio.Task[None]] = {}
@@ -90,7 +90,7 @@ class Operations:
             options=job.options,
             placement=placement,
             fingerprint=fingerprint,
-            server=self._server,
+            server=self.server,
             created_at=now,
             changed_at=now,
             step=step,
@@ -140,7 +140,7 @@ class Operations:
         """
         if operation_id is not None:
             return await self._journal.get(operation_id)
-        latest = [o for o in await self._journal.recent(100) if o.server == self._server]
+        latest = [o for o in await self._journal.recent(100) if o.server == self.server]
         if not latest:
             raise OperationNotFound("This server made no call yet.", hint="Give the operation_id.")
         return latest[0]
@@ -153,7 +153,7 @@ class Operations:
         """An identical call in flight that nobody waits for any more: a re-sent call joins it."""
         since = self._clock() - JOIN_WITHIN
         for operation in await self._journal.alike(fingerprint, since):
-            ours = operation.server == self._server
+            ours = operation.server == self.server
             awaited = self._waiting[operation.id] if ours else self._server_lives(operation.server)
             if not awaited:
                 return operation
@@ -232,10 +232,10 @@ class Operations:
 
     def forget_server(self) -> None:
         """Stop being among the servers that somebody may be waiting at."""
-        self._leases.give_back(server_lease(self._server))
+        self._leases.give_back(server_lease(self.server))
 
     def _announce(self) -> None:
-        self._leases.take(server_lease(self._server))
+        self._leases.take(server_lease(self.server))
 
     def _server_lives(self, server: str) -> bool:
         return self._leases.is_held(server_lease(server))

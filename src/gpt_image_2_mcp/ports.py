@@ -175,6 +175,13 @@ class Catalogue(Protocol):
             ImageNotFound: there is none, or several begin so.
         """
 
+    async def latest(self) -> CataloguedImage:
+        """The last picture that this server made, or where it made none, any server of this machine.
+
+        Raises:
+            ImageNotFound: none was ever made.
+        """
+
     async def recent(
         self, limit: int, before: tuple[datetime, str] | None = None, beginning: str = ""
     ) -> tuple[CataloguedImage, ...]:

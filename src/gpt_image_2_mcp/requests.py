@@ -196,8 +196,9 @@ class Sourced(Arguments):
     images: Annotated[list[Source], BeforeValidator(_list)] = Field(
         min_length=1,
         max_length=MAX_INPUT_IMAGES,
-        description="Pictures to edit or combine: file path, file://, https:// or data: URL. PNG, JPEG or "
-        "WebP, each < 50 MB. Prefer paths; never type base64 yourself.",
+        description="Pictures to edit or combine: path, https:// URL, image://id of an earlier result, "
+        "latest, clipboard, latest:screenshot, latest:download. PNG, JPEG, WebP, each < 50 MB; never type "
+        "base64.",
     )
     mask: Annotated[Source, BeforeValidator(_single)] | None = Field(
         default=None,

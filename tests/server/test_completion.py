@@ -81,7 +81,9 @@ async def test_a_prompts_picture_is_completed_with_the_latest_ones(bench: Bench,
         (newer,) = await generated(client)
         ask = prompt("restore_photo")
         both = [f"image://{newer}", f"image://{older}"]
-        assert await completed(client, ask, "image", "") == both
+        names = ["latest", "clipboard", "latest:screenshot", "latest:download"]
+        assert await completed(client, ask, "image", "") == [*names, *both]
+        assert await completed(client, ask, "image", "latest:") == ["latest:screenshot", "latest:download"]
         assert await completed(client, ask, "image", "ima") == both
         assert await completed(client, ask, "image", f"image://{older[:5]}") == [f"image://{older}"]
         assert await completed(client, ask, "image", "/home/me") == []

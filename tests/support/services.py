@@ -22,6 +22,8 @@ from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
+from gpt_image_2_mcp.sources.by_name import ByName
+from gpt_image_2_mcp.sources.clipboard import Clipboard
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
@@ -57,6 +59,7 @@ class Bench:
     sessions: SessionStore | None = None
     gateway: Callable[[Gateway], Gateway] = lambda gateway: gateway
     images: ImageStore = field(default_factory=FileImageStore)
+    clipboard: Clipboard = field(default_factory=lambda: Clipboard({}, "linux"))
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
     roots: Roots | None = None
@@ -77,9 +80,12 @@ class Bench:
     def service(self) -> ImageService:
         """A service; all that were made share the folder, as servers of one machine do."""
         self.sessions = self.sessions or MemorySessionStore(self.clock)
-        sources = Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder))
+        operations = self.operations()
+        catalogue = self.catalogue(operations.server)
+        names = ByName(catalogue, self.clipboard)
+        sources = Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder), names)
         return ImageService(
-            self.operations(),
+            operations,
             sources,
             self.sessions,
             Defaults(
@@ -90,7 +96,7 @@ class Bench:
                 local_paths=self.local_paths,
             ),
             self.clock,
-            Library(self.catalogue(), sources),
+            Library(catalogue, sources),
         )
 
     def operations(self) -> Operations:
@@ -107,10 +113,10 @@ class Bench:
         self._open.insert(0, database.close)
         return SqliteJournal(database, self.clock)
 
-    def catalogue(self) -> SqliteCatalogue:
+    def catalogue(self, server: str) -> SqliteCatalogue:
         database = Database(self.folder / "state")
         self._open.insert(0, database.close)
-        return SqliteCatalogue(database)
+        return SqliteCatalogue(database, server)
 
     async def close(self) -> None:
         """Finish what is under way and let go."""

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -59,11 +60,13 @@ def sandboxed(**options: Any) -> Recorder:
 
 
 def tiny() -> Recorder:
-    """Answers a generation at once with the pictures asked for, of 64x48 whatever their size."""
+    """Answers a call at once with the pictures asked for: 64x48, in a colour of the call's own."""
+    colours = count()
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        asked = json.loads(request.content)
-        data = picture(format_=asked.get("output_format", "png").upper())
+        asked = json.loads(request.content) if request.url.path.endswith("generations") else {}
+        colour = f"hsl({next(colours) * 37 % 360},50%,50%)"
+        data = picture(format_=asked.get("output_format", "png").upper(), color=colour)
         made = {"b64_json": base64.b64encode(data).decode()}
         return streamed(200, json.dumps({"data": [made] * asked.get("n", 1)}).encode())
 

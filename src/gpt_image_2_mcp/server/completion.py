@@ -7,7 +7,7 @@ from typing import Final
 
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, PromptReference
 
-from gpt_image_2_mcp.addresses import SCHEME, address_of
+from gpt_image_2_mcp.addresses import NAMES, SCHEME, address_of
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.server.prompts import find_prompt
@@ -48,7 +48,7 @@ class Completions:
         argument = next((a for a in spec.arguments if a.name == name), None)
         if argument is None:
             raise InvalidRequest(f"{prompt} has no argument {clean(name, 80)}.")
-        return self._addresses if argument.picture else _among(argument.words)
+        return self._pictures if argument.picture else _among(argument.words)
 
     def _of_template(self, uri: str, name: str) -> Values:
         blanks: dict[tuple[str, str], Values] = {
@@ -64,10 +64,11 @@ class Completions:
     async def _ids(self, typed: str) -> Iterable[str]:
         return await self._service.library.ids(typed, MOST + 1)
 
-    async def _addresses(self, typed: str) -> Iterable[str]:
+    async def _pictures(self, typed: str) -> Iterable[str]:
+        names = await _among(NAMES)(typed)
         if not SCHEME.startswith(typed) and not typed.startswith(SCHEME):
-            return ()
-        return [address_of(id_) for id_ in await self._ids(typed[len(SCHEME) :])]
+            return names
+        return [*names, *(address_of(id_) for id_ in await self._ids(typed[len(SCHEME) :]))]
 
     async def _operations(self, typed: str) -> Iterable[str]:
         return await _among(await self._service.under_way())(typed)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
+from gpt_image_2_mcp.addresses import AT_HAND
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots
+from gpt_image_2_mcp.sources.by_name import ByName
 from gpt_image_2_mcp.sources.data_urls import decode_data_url
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
@@ -22,8 +24,9 @@ from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
 class Sources:
     """Loader of input images; relative paths count from `working_dir`, and all must lead below `roots`.
 
-    Without `local_paths` no file is read that a caller names: over HTTP it would be the server's, not theirs.
-    With `keep_metadata` pictures are sent with theirs.
+    Without `names` none has a meaning. Without `local_paths` no file is read that a caller names, nor the
+    clipboard: over HTTP they would be the server's, not theirs. With `keep_metadata` pictures are sent with
+    theirs.
     """
 
     def __init__(
@@ -31,12 +34,13 @@ class Sources:
         working_dir: Path,
         fetcher: HttpsFetcher,
         roots: Roots,
+        names: ByName | None = None,
         *,
         local_paths: bool = True,
         keep_metadata: bool = False,
     ) -> None:
         self._working_dir, self._roots, self._local_paths = working_dir, roots, local_paths
-        self._fetcher = fetcher
+        self._fetcher, self._names = fetcher, names
         self._keep_metadata = keep_metadata
 
     async def load(self, source: str) -> InputImage:
@@ -59,6 +63,19 @@ class Sources:
         return await run_sync(partial(check_picture, data, name, keep_metadata=self._keep_metadata))
 
     async def _read(self, source: str) -> bytes:
+        if source[:40].lower() in AT_HAND and not self._local_paths:
+            raise _not_over_http(source, "of the server's machine")
+        match await self._names.find(source) if self._names else None:
+            case bytes() as data:
+                return data
+            case StoredImage() as image:
+                return await self.read_stored(image)
+            case Path() as path:
+                return await run_sync(read_below, self._roots, path)
+            case None:
+                return await self._read_located(source)
+
+    async def _read_located(self, source: str) -> bytes:
         scheme = source[:8].lower()
         if scheme.startswith("data:"):
             return decode_data_url(source)
@@ -68,12 +85,16 @@ class Sources:
         if path is None:
             raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
         if not self._local_paths:
-            raise InputError(
-                f"{name_of(source)} is a path, and none is read for a client over HTTP.",
-                hint="Give the picture as an https:// or data: URL; nothing was sent. "
-                "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows paths on its machine.",
-            )
+            raise _not_over_http(source, "a path")
         return await run_sync(read_below, self._roots, path)
+
+
+def _not_over_http(source: str, what: str) -> InputError:
+    return InputError(
+        f"{name_of(source)} is {what}, and none is read for a client over HTTP.",
+        hint="Give the picture as an https:// or data: URL; nothing was sent. "
+        "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows paths on its machine.",
+    )
 
 
 def name_of(source: str) -> str:

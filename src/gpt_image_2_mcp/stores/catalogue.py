@@ -24,10 +24,12 @@ _ID: Final = re.compile(r"([\w-]{4,}?)(?:-(\d{1,3}))?", re.ASCII)
 
 
 class SqliteCatalogue:
-    """Reads only: a picture is entered in the transaction that ends its operation."""
+    """Reads only: a picture is entered in the transaction that ends its operation. `server` is whose latest
+    picture comes before those of others.
+    """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, server: str = "") -> None:
+        self._database, self._server = database, server
 
     async def find(self, id_: str) -> CataloguedImage:
         parts = _ID.fullmatch(id_.strip().lower())
@@ -39,6 +41,16 @@ class SqliteCatalogue:
         if not matching:
             raise ImageNotFound(f"There is no picture with the id {clean(id_, 80)}.")
         raise _ambiguous(id_, matching)
+
+    async def latest(self) -> CataloguedImage:
+        query = (
+            f"{_SELECT} WHERE o.action != 'import' ORDER BY o.server = ? DESC, i.created_at DESC, i.id DESC "
+            "LIMIT 1"
+        )
+        found = await self._select(query, self._server)
+        if not found:
+            raise ImageNotFound("No picture was made yet.", hint="Give a path, or make one first.")
+        return found[0]
 
     async def recent(
         self, limit: int, before: tuple[datetime, str] | None = None, beginning: str = ""
