@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpt_image_2_mcp.addresses import address_of, id_in
+from gpt_image_2_mcp.addresses import address_of, id_in, label_of
 
 ID = "3f9a1c0b7d2e-1"
 
@@ -47,3 +47,21 @@ def test_models_write_ids_in_several_ways(text: str, id_: str) -> None:
 )
 def test_what_may_be_a_file_is_no_id(text: str) -> None:
     assert id_in(text) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        ("/home/me/cat.png", "cat.png"),
+        ("C:\\Users\\me\\cat.png", "cat.png"),
+        ("https://example.org/a/cat.png?token=secret#x", "cat.png"),
+        ("https://example.org/", "example.org"),
+        ("https://example.org", "example.org"),
+        ("data:image/png;base64,AAAA", "a data: URL"),
+        ("The clipboard's picture", "The clipboard's picture"),
+        ("what? #1.png", "what? #1.png"),
+        ("/", "/"),
+    ],
+)
+def test_a_picture_from_elsewhere_is_called_by_its_files_name(source: str, label: str) -> None:
+    assert label_of(source) == label

@@ -36,7 +36,7 @@ async def test_a_results_ids_find_the_pictures_it_names(bench: Bench) -> None:
         found = await service.library.find(file.id)
         assert str(found.image.path) == file.file_path
         assert await service.library.read(found) == Path(file.file_path).read_bytes()
-        assert found.prompt == "a fox"
+        assert found.title == "a fox"
 
 
 async def test_ids_outlive_the_server_that_gave_them(bench: Bench) -> None:

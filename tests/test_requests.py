@@ -17,6 +17,7 @@ from gpt_image_2_mcp.requests import (
     EndSessionRequest,
     GenerateRequest,
     GetResultRequest,
+    ImportRequest,
     ListSessionsRequest,
     RenderOptions,
     StartSessionRequest,
@@ -31,6 +32,7 @@ TOOL_REQUESTS: tuple[type[Arguments], ...] = (
     ContinueSessionRequest,
     GetResultRequest,
     EndSessionRequest,
+    ImportRequest,
     ListSessionsRequest,
 )
 REQUESTS: tuple[type[Arguments], ...] = (*TOOL_REQUESTS, TurnOptions, RenderOptions)

@@ -30,3 +30,12 @@ def id_in(text: str) -> str | None:
     if found := _ADDRESS.fullmatch(text):
         return found[1]
     return text if _SHORT_ID.fullmatch(text) else None
+
+
+def label_of(source: str) -> str:
+    """What a picture from elsewhere is called: its file's name, without what a URL may hold in secret."""
+    if source[:5].lower() == "data:":
+        return "a data: URL"
+    if re.match(r"https?://", source, re.IGNORECASE):
+        source = re.split(r"[?#]", source)[0]
+    return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source

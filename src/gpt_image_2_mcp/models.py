@@ -15,6 +15,8 @@ from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 
 Action = Literal["generate", "edit"]
 Route = Literal["images", "responses"]
+Kind = Literal["image", "edit", "session", "import"]
+"""What file names begin with."""
 
 
 class Secret:
@@ -37,13 +39,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """A picture to send: its bytes, and what their header says."""
+    """A picture to send: its bytes, what their header says, and where it was found, in words."""
 
     data: bytes = field(repr=False)
     filename: str
     mime_type: str
     size: Size
     has_alpha: bool
+    origin: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Placement:
     """
 
     folder: Path
-    kind: Literal["image", "edit", "session"]
+    kind: Kind
     stamp: str
     token: str
     prefix: str | None = None
@@ -200,11 +203,11 @@ def image_id(operation_id: str, number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CataloguedImage:
-    """A picture of ours as the catalogue has it; `prompt` is what it was made from."""
+    """A picture of ours as the catalogue has it; `title` is the prompt, or the origin of an imported one."""
 
     operation_id: str
     number: int
-    prompt: str = field(repr=False)
+    title: str = field(repr=False)
     image: StoredImage
     made_at: datetime
 
@@ -288,12 +291,13 @@ class Operation:
 
     `fingerprint` is equal for identical calls of one client; `server` names the process that took the call;
     `estimate` is in micro-dollars; `attempts` counts POSTs; `phase` says in words what it is waiting for.
+    An `import` is no call: it is done when it is entered, and its prompt says where the picture is from.
     A `received` operation with a failure has its answer, but its pictures could not be stored yet.
     """
 
     id: str
     state: State
-    action: Action
+    action: Action | Literal["import"]
     prompt: str = field(repr=False)
     options: RenderOptions
     placement: Placement

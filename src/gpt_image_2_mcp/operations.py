@@ -19,9 +19,19 @@ from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
 from gpt_image_2_mcp.errors import ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
-from gpt_image_2_mcp.models import ImageJob, Operation, PartialPicture, Placement, SessionStep
+from gpt_image_2_mcp.models import (
+    AppliedOptions,
+    Completed,
+    ImageJob,
+    InputImage,
+    Operation,
+    PartialPicture,
+    Placement,
+    SessionStep,
+)
 from gpt_image_2_mcp.ports import Clock, ImageStore, Journal, Leases, Runner, Spools
 from gpt_image_2_mcp.redaction import whereabouts
+from gpt_image_2_mcp.requests import RenderOptions
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +119,31 @@ class Operations:
             self._waiting[operation.id] -= 1
         return operation
 
+    async def keep(self, image: InputImage, placement: Placement) -> Operation:
+        """Save a picture from elsewhere and enter it, so that it has an id.
+
+        Raises:
+            StorageError: it cannot be saved.
+        """
+        stored = await self._images.save(image.data, placement, 0, 1)
+        now = self._clock()
+        made = AppliedOptions(size=str(stored.size), quality=None, background=None, output_format=None)
+        operation = Operation(
+            id=placement.token,
+            state="done",
+            action="import",
+            prompt=image.origin,
+            options=RenderOptions(),
+            placement=placement,
+            fingerprint="",
+            server=self.server,
+            created_at=now,
+            changed_at=now,
+            completed=Completed((stored,), made, None, 0, "images"),
+        )
+        await self._journal.record(operation)
+        return operation
+
     async def _enter(self, operation: Operation, job: ImageJob) -> None:
         spool = self._spools.open(operation.id)
         await run_sync(spool.save_job, job)
@@ -140,7 +175,8 @@ class Operations:
         """
         if operation_id is not None:
             return await self._journal.get(operation_id)
-        latest = [o for o in await self._journal.recent(100) if o.server == self.server]
+        recent = await self._journal.recent(100)
+        latest = [o for o in recent if o.server == self.server and o.action != "import"]
         if not latest:
             raise OperationNotFound("This server made no call yet.", hint="Give the operation_id.")
         return latest[0]

@@ -131,6 +131,9 @@ class Journal(Protocol):
     async def reserve(self, operation: Operation) -> None:
         """Enter a new operation."""
 
+    async def record(self, operation: Operation) -> None:
+        """Enter what is done already, with its pictures."""
+
     async def get(self, operation_id: str) -> Operation:
         """Raises OperationNotFound."""
 
@@ -227,9 +230,9 @@ class ImageStore(Protocol):
         """
 
     async def save(
-        self, picture: EncodedPicture, placement: Placement, index: int, count: int
+        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int
     ) -> StoredImage:
-        """Decode `picture` into its final file: never partial, never over another file; twice is once.
+        """Write `picture` to its final file: never partial, never over another file; twice is once.
 
         Raises:
             InvalidAnswer: the text is not base64 or the bytes are no picture.

@@ -232,6 +232,15 @@ class ContinueSessionRequest(Named, PartialOption, TurnOptions, Prompted, _Picke
     """Arguments of continue_edit_session."""
 
 
+class ImportRequest(Arguments):
+    """Arguments of import_image."""
+
+    source: Annotated[Source, BeforeValidator(_single)] = Field(
+        description="path, https:// URL, clipboard, latest:screenshot, latest:download, or the chat's "
+        "[Image: source: PATH]."
+    )
+
+
 class EndSessionRequest(_Picked):
     """Arguments of end_edit_session."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -40,15 +40,25 @@ class WorkingResult(Result):
     phase: str = Field(default="", exclude_if=lambda value: not value)
 
 
+# Tools list these schemas into every model's context: the inside of objects is in docs/tools.md.
+_OPEN: Final = {"type": "object"}
+_PICTURES: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "file_path": {"type": "string"}},
+    },
+}
+
+
 class ImageResult(Result):
     status: Literal["done"] = "done"
     operation_id: str
     model: str
     prompt: str
-    # Four tools list this schema into every model's context: the inside of these two is in docs/tools.md.
-    requested: Annotated[RequestedOptions, WithJsonSchema({"type": "object"})]
-    applied: Annotated[AppliedOptions, WithJsonSchema({"type": "object"})]
-    images: list[ImageFile]
+    requested: Annotated[RequestedOptions, WithJsonSchema(_OPEN)]
+    applied: Annotated[AppliedOptions, WithJsonSchema(_OPEN)]
+    images: Annotated[list[ImageFile], WithJsonSchema(_PICTURES)]
     usage: Usage | None
     cost_usd_estimated: float | None
     route: Route | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -59,6 +69,19 @@ class ImageResult(Result):
 class SessionImageResult(ImageResult):
     session_id: str
     turn: int
+
+
+class ImportResult(Result):
+    """A picture from elsewhere, and where it was found."""
+
+    status: Literal["done"] = "done"
+    operation_id: str
+    images: Annotated[list[ImageFile], WithJsonSchema(_PICTURES)]
+    source: str
+
+
+Pictured = ImageResult | ImportResult
+"""What has pictures to show."""
 
 
 class EndSessionResult(Result):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 from anyio.to_thread import run_sync
 
@@ -25,11 +25,11 @@ from gpt_image_2_mcp.models import (
     Failure,
     ImageJob,
     InputImage,
+    Kind,
     Operation,
     Placement,
     Session,
     SessionStep,
-    StoredImage,
     image_id,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
@@ -42,6 +42,7 @@ from gpt_image_2_mcp.requests import (
     EndSessionRequest,
     GenerateRequest,
     GetResultRequest,
+    ImportRequest,
     ListSessionsRequest,
     RenderOptions,
     StartSessionRequest,
@@ -51,6 +52,7 @@ from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageFile,
     ImageResult,
+    ImportResult,
     ListSessionsResult,
     RequestedOptions,
     SessionImageResult,
@@ -64,7 +66,7 @@ ENDED_MEANWHILE: Final = (
 )
 
 LOCAL: Final = Caller()
-PictureResult = ImageResult | WorkingResult
+PictureResult = ImageResult | ImportResult | WorkingResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,13 @@ class ImageService:
 
         self._refuse_without_key()
         return await self._call(request, caller, begin, ())
+
+    async def import_image(self, request: ImportRequest, _caller: Caller = LOCAL) -> ImportResult:
+        """Take a picture from elsewhere in among ours."""
+        image = await self._sources.load(request.source)
+        placement = await self._placement("import", None, None)
+        operation = await self._operations.keep(image, placement)
+        return _imported(operation)
 
     async def get_result(self, request: GetResultRequest, caller: Caller = LOCAL) -> PictureResult:
         """Collect a call that was handed off, or say how it stands."""
@@ -296,7 +305,7 @@ class ImageService:
 
     async def _placement(
         self,
-        kind: Literal["image", "edit", "session"],
+        kind: Kind,
         output_dir: str | None,
         prefix: str | None,
         turn: int | None = None,
@@ -307,6 +316,8 @@ class ImageService:
         return Placement(chosen.folder, kind, stamp, secrets.token_hex(16), prefix, turn, chosen.root)
 
     async def _outcome(self, operation: Operation) -> PictureResult:
+        if operation.action == "import":
+            return _imported(operation)
         if operation.completed:
             return self._result(operation, operation.completed)
         if operation.failure:
@@ -334,10 +345,7 @@ class ImageService:
                 format=options.output_format or "png",
             ),
             applied=completed.applied,
-            images=[
-                _image_file(image_id(operation.id, number), image)
-                for number, image in enumerate(completed.images, start=1)
-            ],
+            images=_image_files(operation.id, completed),
             usage=completed.usage,
             cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
             route="responses" if completed.route == "responses" else None,
@@ -396,16 +404,28 @@ def _numbered(images: Sequence[InputImage]) -> tuple[InputImage, ...]:
     )
 
 
-def _image_file(id_: str, image: StoredImage) -> ImageFile:
-    return ImageFile(
-        id=id_,
-        file_path=str(image.path),
-        filename=image.path.name,
-        size_bytes=image.size_bytes,
-        mime_type=image.mime_type,
-        width=image.size.width,
-        height=image.size.height,
+def _imported(operation: Operation) -> ImportResult:
+    assert operation.completed is not None  # noqa: S101 - it is entered with its picture
+    return ImportResult(
+        operation_id=operation.id,
+        images=_image_files(operation.id, operation.completed),
+        source=operation.prompt,
     )
+
+
+def _image_files(operation_id: str, completed: Completed) -> list[ImageFile]:
+    return [
+        ImageFile(
+            id=image_id(operation_id, number),
+            file_path=str(image.path),
+            filename=image.path.name,
+            size_bytes=image.size_bytes,
+            mime_type=image.mime_type,
+            width=image.size.width,
+            height=image.size.height,
+        )
+        for number, image in enumerate(completed.images, start=1)
+    ]
 
 
 def _summary(session: Session) -> SessionSummary:

@@ -12,6 +12,7 @@ import pytest
 from gpt_image_2_mcp.errors import ImageNotFound, ImageServerError, InputError, PictureChanged
 from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, parse_arguments
 from gpt_image_2_mcp.results import ImageFile
+from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.sources.clipboard import Clipboard
 from tests.support.pictures import picture
@@ -114,6 +115,14 @@ async def test_the_newest_download_is_taken_from_the_downloads(bench: Bench, hom
     put(home / "Desktop" / "a.png", "red", 200)
     await edited(bench.service(), "latest:download")
     assert newest in sent(bench)
+
+
+async def test_the_newest_picture_of_a_folder_that_is_closed_is_not_read(bench: Bench, home: Path) -> None:
+    put(home / "Downloads" / "b.png", "blue")
+    bench.roots = Roots.of(home / "Desktop")
+    with pytest.raises(InputError, match="is in no folder that pictures are read from"):
+        await edited(bench.service(), "latest:download")
+    assert bench.recorder.posts == []
 
 
 async def test_where_there_is_no_screenshot_its_folders_are_named(bench: Bench, home: Path) -> None:

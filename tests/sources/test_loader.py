@@ -50,6 +50,13 @@ async def test_a_path_is_read_from_the_working_directory(sources: Sources, tmp_p
         assert await sources.load(source) == LOADED
 
 
+async def test_it_is_told_where_a_picture_was_found(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "work" / "a.png").write_bytes(PNG)
+
+    assert (await sources.load("a.png")).origin == "a.png"
+    assert (await sources.load("https://pictures.example/a.png")).origin == "https://pictures.example/a.png"
+
+
 async def test_a_path_below_home_is_read(sources: Sources, home: Path) -> None:
     (home / "a.png").write_bytes(PNG)
 
@@ -161,6 +168,15 @@ async def test_where_local_paths_are_off_none_is_read_whether_or_not_it_is_there
         await sources.load(source)
     assert caught.value.message == f"{source} is a path, and none is read for a client over HTTP."
     assert caught.value.hint.startswith("Give the picture as an https:// or data: URL; nothing was sent.")
+
+
+@pytest.mark.parametrize("source", ["clipboard", "latest:screenshot", "Latest:Download"])
+async def test_where_local_paths_are_off_nothing_else_of_the_machine_is_read(
+    tmp_path: Path, source: str
+) -> None:
+    sources = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path), local_paths=False)
+    message = await refusal(sources, source)
+    assert message == f"{source} is of the server's machine, and none is read for a client over HTTP."
 
 
 async def test_where_local_paths_are_off_the_rest_is_as_it_was(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def catalogue(opened: Database) -> Catalogue:
     return SqliteCatalogue(opened)
 
 
-async def made(opened: Database, clock: Clock, id_: str, *numbers: int, prompt: str = "a teapot") -> None:
+async def made(opened: Database, clock: Clock, id_: str, *numbers: int, **more: str) -> None:
     journal = SqliteJournal(opened, clock)
-    await journal.reserve(operation(clock, id_, prompt=prompt))
+    await journal.reserve(operation(clock, id_, **more))
     await journal.move(id_, "reserved", "received")
     await journal.commit(id_, completed(*numbers))
     clock.forward(seconds=1)
@@ -48,7 +48,7 @@ async def test_a_picture_comes_back_as_it_was_entered(
     found = await catalogue.find("3f9a1c0b7d2e-2")
     assert found.image == image(8)
     assert (found.id, found.full_id) == ("3f9a1c0b7d2e-2", f"{FIRST}-2")
-    assert (found.operation_id, found.number, found.prompt, found.made_at) == (FIRST, 2, "a \u72d0", now)
+    assert (found.operation_id, found.number, found.title, found.made_at) == (FIRST, 2, "a \u72d0", now)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,36 @@ async def test_the_latest_pictures_can_be_asked_for_by_the_beginning_of_their_id
     await made(opened, clock, OTHER, 2)
     assert [entry.id for entry in await catalogue.recent(9, beginning="3f9a")] == ["3f9a1c0b7d2e-1"]
     assert await catalogue.recent(9, (clock() - timedelta(days=1), "~"), "3f9a") == ()
+
+
+async def imported(opened: Database, clock: Clock, id_: str, origin: str) -> None:
+    done = operation(clock, id_, action="import", state="done", prompt=origin, completed=completed(9))
+    await SqliteJournal(opened, clock).record(done)
+    clock.forward(seconds=1)
+
+
+async def test_what_is_recorded_as_done_is_found_and_comes_back(
+    opened: Database, catalogue: Catalogue, clock: Clock
+) -> None:
+    await imported(opened, clock, OTHER, "/home/me/cat.png")
+    found = await catalogue.find("3f9b")
+    assert (found.title, found.image) == ("Imported: cat.png", image(9))
+    kept = await SqliteJournal(opened, clock).get(OTHER)
+    assert (kept.action, kept.state, kept.completed) == ("import", "done", completed(9))
+    assert await SqliteJournal(opened, clock).unfinished() == ()
+
+
+async def test_the_latest_is_this_servers_and_no_import(
+    opened: Database, catalogue: Catalogue, clock: Clock
+) -> None:
+    with pytest.raises(ImageNotFound, match="No picture was made yet"):
+        await catalogue.latest()
+    await made(opened, clock, FIRST, 1, 2)
+    await made(opened, clock, TWIN, 3, server="other")
+    await imported(opened, clock, OTHER, "/home/me/cat.png")
+    assert (await SqliteCatalogue(opened, "5e4d3c2b").latest()).image == image(2)
+    assert (await SqliteCatalogue(opened, "other").latest()).image == image(3)
+    assert (await SqliteCatalogue(opened, "new").latest()).image == image(3)
 
 
 async def test_an_empty_catalogue_is_no_error(catalogue: Catalogue) -> None:

@@ -103,6 +103,16 @@ async def test_the_extension_follows_the_real_bytes(
     assert stored.mime_type == mime_type
 
 
+async def test_a_picture_that_is_there_already_is_written_as_it_is(placement: Placement) -> None:
+    taken_in = replace(placement, kind="import")
+    stored = await FileImageStore().save(PNG, taken_in, 0, 1)
+
+    assert stored.path.name == "import-20260422-150301-a1b2c3.png"
+    assert stored.path.read_bytes() == PNG
+    assert stored.sha256 == hashlib.sha256(PNG).hexdigest()
+    assert names(placement.folder) == [stored.path.name]
+
+
 async def test_several_pictures_have_numbered_names(tmp_path: Path, placement: Placement) -> None:
     for index in range(3):
         await saved(encoded(tmp_path, picture(color=("red", "green", "blue")[index])), placement, index, 3)

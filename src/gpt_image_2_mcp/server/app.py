@@ -33,7 +33,7 @@ from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import clean, whereabouts
 from gpt_image_2_mcp.requests import parse_arguments
-from gpt_image_2_mcp.results import ImageResult, WorkingResult
+from gpt_image_2_mcp.results import Pictured, WorkingResult
 from gpt_image_2_mcp.server.completion import Completions
 from gpt_image_2_mcp.server.delivery import INLINE_LIMIT, deliver, deliver_error
 from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
@@ -54,7 +54,9 @@ Makes and edits pictures with OpenAI's GPT Image models. Every picture is saved 
 give its absolute path: tell it to the user.
 - New picture: generate_image. One change to existing pictures: edit_image. Several changes in a row: \
 start_edit_session, then continue_edit_session with the session_id.
-- Give image inputs as file paths or URLs; do not type base64.
+- Image inputs: file path, URL, image://id of an earlier result, latest, clipboard, latest:screenshot, \
+latest:download; do not type base64. If a picture the user shows you has no path, ask them to copy it, then \
+use clipboard. import_image shows it to you and gives it an id.
 - A tool may answer "still working" with an operation_id: call get_result with it; do not call the tool again.
 - Calls cost money and can take minutes at high quality. Use quality low for drafts. After an error that \
 says the outcome is unknown, ask the user before calling again.
@@ -143,7 +145,7 @@ class _Calls:
         return await run_tool(self._service, self._specs["get_result"], arguments, caller, fitted)
 
     async def _delivered(self, context: Context, result: BaseModel) -> CallToolResult:
-        if isinstance(result, ImageResult):
+        if isinstance(result, Pictured):
             await self._announce_pictures(context)
         return await deliver(result)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.redaction import redact
-from gpt_image_2_mcp.results import ImageFile, ImageResult
+from gpt_image_2_mcp.results import ImageFile, Pictured
 from gpt_image_2_mcp.server.summaries import summarize
 
 INLINE_LIMIT: Final = 8 * 1024 * 1024
@@ -21,7 +21,7 @@ INLINE_LIMIT: Final = 8 * 1024 * 1024
 
 async def deliver(result: BaseModel) -> CallToolResult:
     """Pictures inline, as many as fit, then the summary; the same facts as structured content."""
-    pictures = result.images if isinstance(result, ImageResult) else []
+    pictures = result.images if isinstance(result, Pictured) else []
     blocks = await run_sync(_inline, pictures)
     text = summarize(result)
     if len(blocks) < len(pictures):

@@ -154,7 +154,7 @@ def _resource(image: CataloguedImage) -> Resource:
         uri=address_of(image.id),
         name=file.path.name,
         # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
-        title=clean(image.prompt, _TITLE_CHARS),
+        title=clean(image.title, _TITLE_CHARS),
         description=f"{file.size}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
         mime_type=file.mime_type,
         size=file.size_bytes,

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.addresses import address_of
 from gpt_image_2_mcp.models import Usage
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import (
     EndSessionResult,
+    ImageFile,
     ImageResult,
+    ImportResult,
     ListSessionsResult,
     SessionImageResult,
     WorkingResult,
@@ -22,6 +25,8 @@ def summarize(result: BaseModel) -> str:
     match result:
         case ImageResult():
             return _pictures(result)
+        case ImportResult():
+            return _import(result)
         case WorkingResult():
             return _working(result)
         case EndSessionResult(ended=True):
@@ -43,10 +48,7 @@ def _pictures(result: ImageResult) -> str:
         f"Made {count} {label}{'' if count == 1 else 's'} with {clean(result.model, 100)}.",
         f"- Applied: {settings}",
         f"- Saved to: {Path(result.images[0].file_path).parent}",
-        *(
-            f"  - {i.file_path} ({_bytes(i.size_bytes)}, {i.width}x{i.height}, id {i.id})"
-            for i in result.images
-        ),
+        *map(_file, result.images),
     ]
     if result.usage:
         lines.append(f"- Tokens: {_tokens(result.usage)}")
@@ -62,6 +64,22 @@ def _pictures(result: ImageResult) -> str:
     if result.sandbox:
         lines.append("- Sandbox: drawn on this machine, no model was called")
     return "\n".join(lines)
+
+
+def _file(image: ImageFile) -> str:
+    size = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}"
+    return f"  - {image.file_path} ({size}, id {image.id})"
+
+
+def _import(result: ImportResult) -> str:
+    ids = ", ".join(address_of(image.id) for image in result.images)
+    return "\n".join(
+        [
+            f"Imported {clean(result.source, 300)} as {ids}.",
+            "- Saved to:",
+            *map(_file, result.images),
+        ]
+    )
 
 
 def _working(result: WorkingResult) -> str:

@@ -17,12 +17,14 @@ from gpt_image_2_mcp.requests import (
     EndSessionRequest,
     GenerateRequest,
     GetResultRequest,
+    ImportRequest,
     ListSessionsRequest,
     StartSessionRequest,
 )
 from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageResult,
+    ImportResult,
     ListSessionsResult,
     SessionImageResult,
     WorkingResult,
@@ -113,6 +115,18 @@ TOOLS: Final = (
         ImageService.get_result,
         ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        ),
+    ),
+    ToolSpec(
+        "import_image",
+        "Import image",
+        "See a picture of the user's (pasted, copied, screenshot, download) and give it a lasting id, "
+        "image://id, for edit_image and start_edit_session: a copy without metadata. Free.",
+        ImportRequest,
+        (ImportResult,),
+        ImageService.import_image,
+        ToolAnnotations(
+            read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
         ),
     ),
     ToolSpec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +45,8 @@ class Sources:
         self._keep_metadata = keep_metadata
 
     async def load(self, source: str) -> InputImage:
-        return await self._checked(await self._read(source), name_of(source))
+        data, origin = await self._read(source)
+        return replace(await self._checked(data, origin), origin=origin)
 
     async def load_stored(self, image: StoredImage) -> InputImage:
         return await self._checked(await self.read_stored(image), str(image.path))
@@ -62,18 +64,19 @@ class Sources:
     async def _checked(self, data: bytes, name: str) -> InputImage:
         return await run_sync(partial(check_picture, data, name, keep_metadata=self._keep_metadata))
 
-    async def _read(self, source: str) -> bytes:
+    async def _read(self, source: str) -> tuple[bytes, str]:
+        """A picture's bytes, and where they were found."""
         if source[:40].lower() in AT_HAND and not self._local_paths:
             raise _not_over_http(source, "of the server's machine")
         match await self._names.find(source) if self._names else None:
             case bytes() as data:
-                return data
+                return data, "The clipboard's picture"
             case StoredImage() as image:
-                return await self.read_stored(image)
+                return await self.read_stored(image), str(image.path)
             case Path() as path:
-                return await run_sync(read_below, self._roots, path)
+                return await run_sync(read_below, self._roots, path), str(path)
             case None:
-                return await self._read_located(source)
+                return await self._read_located(source), name_of(source)
 
     async def _read_located(self, source: str) -> bytes:
         scheme = source[:8].lower()

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gpt_image_2_mcp.addresses import label_of
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import ImageNotFound
 from gpt_image_2_mcp.models import CataloguedImage, StoredImage
@@ -15,8 +16,8 @@ from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.stores.sqlite import Database, text_of
 
 _SELECT: Final = """
-SELECT i.id, i.operation_id, o.prompt, i.path, i.size_bytes, i.mime_type, i.width, i.height, i.sha256,
-       i.created_at
+SELECT i.id, i.operation_id, o.action, o.prompt, i.path, i.size_bytes, i.mime_type, i.width, i.height,
+       i.sha256, i.created_at
 FROM images i JOIN operations o ON o.id = i.operation_id
 """
 _ID: Final = re.compile(r"([\w-]{4,}?)(?:-(\d{1,3}))?", re.ASCII)
@@ -83,11 +84,11 @@ def _ambiguous(id_: str, matching: list[CataloguedImage]) -> ImageNotFound:
 
 
 def _image(row: tuple[Any, ...]) -> CataloguedImage:
-    id_, operation_id, prompt, path, size_bytes, mime_type, width, height, sha256, made = row
+    id_, operation_id, action, prompt, path, size_bytes, mime_type, width, height, sha256, made = row
     return CataloguedImage(
         operation_id=operation_id,
         number=int(id_.rpartition("-")[2]),
-        prompt=prompt,
+        title=f"Imported: {label_of(prompt)}" if action == "import" else prompt,
         image=StoredImage(Path(path), size_bytes, mime_type, Size(width, height), sha256),
         made_at=datetime.fromisoformat(made),
     )

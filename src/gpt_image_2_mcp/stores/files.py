@@ -44,7 +44,7 @@ class FileImageStore:
         await run_sync(_prove_writable, placement, expected_bytes)
 
     async def save(
-        self, picture: EncodedPicture, placement: Placement, index: int, count: int
+        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int
     ) -> StoredImage:
         return await run_sync(_save, picture, placement, index, count)
 
@@ -80,8 +80,9 @@ def _opened(placement: Placement, what_of_it: str) -> Iterator[Folder]:
         ) from None
 
 
-def _save(picture: EncodedPicture, placement: Placement, index: int, count: int) -> StoredImage:
-    with _opened(placement, "the answer itself was kept") as folder:
+def _save(picture: EncodedPicture | bytes, placement: Placement, index: int, count: int) -> StoredImage:
+    kept = "nothing was sent" if isinstance(picture, bytes) else "the answer itself was kept"
+    with _opened(placement, kept) as folder:
         draft = _decode(picture, folder, f".{placement.token}-{index}.part")
         try:
             final = _publish(draft, folder, placement, index, count)
@@ -92,14 +93,14 @@ def _save(picture: EncodedPicture, placement: Placement, index: int, count: int)
     return StoredImage(path, draft.size_bytes, draft.header.mime_type, draft.header.size, draft.sha256)
 
 
-def _decode(picture: EncodedPicture, folder: Folder, name: str) -> _Draft:
+def _decode(picture: EncodedPicture | bytes, folder: Folder, name: str) -> _Draft:
     # One name a picture: whoever goes on after a death finds it. It is removed and never written over, for it
     # may be the second name of a picture that has its final one.
     folder.remove(name)
     handle = folder.open(name, _NEW)
     try:
-        with os.fdopen(handle, "wb") as file, picture.body.open("rb") as body:
-            digest, head, total = _copy(decoded_slices(body, picture), file)
+        with os.fdopen(handle, "wb") as file, _slices(picture) as slices:
+            digest, head, total = _copy(slices, file)
             file.flush()
             os.fsync(file.fileno())
         header = read_header(head)
@@ -119,6 +120,15 @@ def _copy(slices: Iterator[bytes], file: BinaryIO) -> tuple[str, bytes, int]:
         head += data[: max(_HEADER_BYTES - len(head), 0)]
         total += len(data)
     return digest.hexdigest(), head, total
+
+
+@contextmanager
+def _slices(picture: EncodedPicture | bytes) -> Iterator[Iterator[bytes]]:
+    if isinstance(picture, bytes):
+        yield iter([picture])
+    else:
+        with picture.body.open("rb") as body:
+            yield decoded_slices(body, picture)
 
 
 def _publish(draft: _Draft, folder: Folder, placement: Placement, index: int, count: int) -> str:

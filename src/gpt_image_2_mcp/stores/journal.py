@@ -36,19 +36,23 @@ class SqliteJournal:
         self._database, self._clock, self._keeps_sessions = database, clock, keeps_sessions
 
     async def reserve(self, operation: Operation) -> None:
-        row = _row(operation)
-        session_id = operation.step.session_id if operation.step else None
-        marks = ", ".join("?" * (len(row) + 4))
-
         def insert(db: sqlite3.Connection) -> None:
-            options = operation.options
             db.execute("BEGIN IMMEDIATE")
             with db:
                 _check_turn(db, operation.step)
-                db.execute(
-                    f"INSERT INTO operations ({_COLUMNS}, session_id, model, quality, size) VALUES ({marks})",
-                    (*row, session_id, operation.model, options.quality or "auto", options.size or "auto"),
-                )
+                _insert(db, operation)
+
+        await self._database.run(insert)
+
+    async def record(self, operation: Operation) -> None:
+        now = self._now()
+
+        def insert(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                _insert(db, operation)
+                if operation.completed:
+                    _insert_images(db, operation.id, operation.completed, now)
 
         await self._database.run(insert)
 
@@ -146,6 +150,16 @@ def _check_turn(db: sqlite3.Connection, step: SessionStep | None) -> None:
     query = "SELECT 1 FROM turns WHERE session_id = ? AND number = ?"
     if step and db.execute(query, (step.session_id, step.number)).fetchone():
         raise SessionBusy("Another turn of this session has ended meanwhile.")
+
+
+def _insert(db: sqlite3.Connection, operation: Operation) -> None:
+    row, options = _row(operation), operation.options
+    session_id = operation.step.session_id if operation.step else None
+    marks = ", ".join("?" * (len(row) + 4))
+    db.execute(
+        f"INSERT INTO operations ({_COLUMNS}, session_id, model, quality, size) VALUES ({marks})",
+        (*row, session_id, operation.model, options.quality or "auto", options.size or "auto"),
+    )
 
 
 def _row(operation: Operation) -> tuple[Any, ...]:
