@@ -7,8 +7,8 @@ from typing import Final
 
 from mcp.types import CompleteRequestParams, CompleteResult, Completion, PromptReference
 
-from gpt_image_2_mcp.addresses import NAMES, SCHEME, address_of
 from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.picture_names import NAMES, SCHEME, address_of
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.server.prompts import find_prompt
 from gpt_image_2_mcp.server.refusals import Context

@@ -21,10 +21,10 @@ from mcp.types import (
     ResourceTemplate,
 )
 
-from gpt_image_2_mcp.addresses import address_of
 from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import CataloguedImage
+from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.refusals import Context

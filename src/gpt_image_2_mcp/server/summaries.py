@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.addresses import address_of
 from gpt_image_2_mcp.models import Usage
+from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import (
     EndSessionResult,

@@ -8,8 +8,8 @@ from typing import Final
 
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.addresses import CLIPBOARD, DOWNLOAD, LATEST, SCREENSHOT, id_in
 from gpt_image_2_mcp.models import StoredImage
+from gpt_image_2_mcp.picture_names import CLIPBOARD, DOWNLOAD, LATEST, SCREENSHOT, id_in
 from gpt_image_2_mcp.ports import Catalogue
 from gpt_image_2_mcp.sources.clipboard import Clipboard
 from gpt_image_2_mcp.sources.newest import download_folders, newest_picture, screenshot_folders

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.addresses import AT_HAND
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
 from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.picture_names import AT_HAND
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources.by_name import ByName

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from gpt_image_2_mcp.addresses import label_of
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import ImageNotFound
 from gpt_image_2_mcp.models import CataloguedImage, StoredImage
+from gpt_image_2_mcp.picture_names import label_of
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.stores.sqlite import Database, text_of
 

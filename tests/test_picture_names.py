@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpt_image_2_mcp.addresses import address_of, id_in, label_of
+from gpt_image_2_mcp.picture_names import address_of, id_in, label_of
 
 ID = "3f9a1c0b7d2e-1"
 
