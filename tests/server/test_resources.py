@@ -18,14 +18,13 @@ from mcp.types import (
     ResourceListChangedNotification,
 )
 
-from gpt_image_2_mcp.errors import OperationNotFound
 from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.refusals import RESOURCE_NOT_FOUND, guarded
 from gpt_image_2_mcp.server.resources import PREVIEW_BYTES, Resources, links_to
 from tests.support.pictures import opened, picture
 from tests.support.services import Bench
-from tests.support.upstreams import tiny
+from tests.support.upstreams import sandboxed, tiny
 
 pytestmark = pytest.mark.anyio
 Era = Literal["auto", "legacy"]
@@ -216,7 +215,7 @@ async def test_a_preview_is_made_of_the_saved_picture_within_what_the_client_tak
     async with Client(create_server(service)) as client:
         (image,) = await generated(client)
     for limit in (10_000_000, 100_000):
-        resources = Resources(service.library, lambda _context, limit=limit: limit, preview)  # type: ignore[misc]
+        resources = Resources(service, lambda _context, limit=limit: limit, preview)  # type: ignore[misc]
         (content,) = (await read(resources, f"image://{image['id']}/preview")).contents
         assert content.mime_type == "image/webp"
         assert opened(base64.b64decode(content.blob)).size == (64, 48)
@@ -233,19 +232,35 @@ async def test_without_a_maker_of_previews_the_picture_itself_is_the_preview(ben
     assert data == Path(image["file_path"]).read_bytes()
 
 
-async def test_an_unfinished_picture_is_read_by_operation_and_number_and_never_kept(bench: Bench) -> None:
-    async def partial(operation_id: str, index: int) -> tuple[bytes, str]:
-        if (operation_id, index) != ("3f9a", 1):
-            raise OperationNotFound("There is no operation with that id.")
-        return picture(), "image/png"
+async def test_a_picture_in_the_making_is_read_by_its_operation_and_number_and_never_kept(
+    bench: Bench, era: Era
+) -> None:
+    bench.recorder = sandboxed()
+    async with connected(bench, era) as client:
+        made = await client.call_tool("generate_image", {"prompt": "x", "partial_images": 2, **SMALL})
+        operation = made.structured_content["operation_id"]
+        for index in (0, 1):
+            data, mime_type = await blob(client, f"image://{operation}/partial/{index}")
+            assert opened(data).size == (1024, 640)
+            assert mime_type == "image/png"
+        read = await client.read_resource(f"image://{operation}/partial/0")
+        assert not read.ttl_ms
+        with pytest.raises(MCPError, match="There is no partial picture 7 of that call") as caught:
+            await client.read_resource(f"image://{operation}/partial/7")
+    assert caught.value.error.code == {"auto": INVALID_PARAMS, "legacy": RESOURCE_NOT_FOUND}[era]
 
-    resources = Resources(bench.service().library, lambda _context: 10_000_000, None, partial)
-    result = await read(resources, "image://3f9a/partial/1")
-    assert base64.b64decode(result.contents[0].blob) == picture()
-    assert result.ttl_ms == 0
-    with pytest.raises(MCPError, match="no operation") as caught:
-        await read(resources, "image://3f9a/partial/0")
-    assert caught.value.error.code == INVALID_PARAMS
+
+async def test_a_picture_in_the_making_is_made_smaller_for_a_client_that_takes_less(bench: Bench) -> None:
+    bench.recorder = sandboxed()
+    service = bench.service()
+    async with Client(create_server(service)) as client:
+        made = await client.call_tool("generate_image", {"prompt": "x", "partial_images": 1, **SMALL})
+    uri = f"image://{made.structured_content['operation_id']}/partial/0"
+    smaller = Resources(service, lambda _context: 5000, lambda _data, _budget: (b"small", "image/webp"))
+    assert base64.b64decode((await read(smaller, uri)).contents[0].blob) == b"small"
+    with pytest.raises(MCPError, match="larger than this client takes at once") as caught:
+        await read(Resources(service, lambda _context: 5000), uri)
+    assert caught.value.error.code == INVALID_REQUEST
 
 
 # The list

@@ -81,7 +81,7 @@ def create_server(service: ImageService, wait_s: float | None = None) -> Server[
     """
     calls = _Calls(service, wait_s)
     tasks = calls.tasks
-    resources = Resources(service.library, lambda _context: INLINE_LIMIT)
+    resources = Resources(service, lambda _context: INLINE_LIMIT)
     server = _Server(
         NAME,
         version=version(NAME),

@@ -17,6 +17,7 @@ from gpt_image_2_mcp.errors import (
     ImageTooLarge,
     InvalidRequest,
     OperationNotFound,
+    PartialNotFound,
     PictureChanged,
 )
 from gpt_image_2_mcp.redaction import redact, whereabouts
@@ -61,9 +62,9 @@ def guarded(handler: Handler[P, R]) -> Handler[P, R]:
 
 def _refusal(error: ImageServerError, context: Context, uri: str | None) -> MCPError:
     match error:
-        case ImageNotFound() | OperationNotFound() | PictureChanged() if uri and not is_modern(context):
-            code = RESOURCE_NOT_FOUND
-        case ImageNotFound() | OperationNotFound() | PictureChanged() | InvalidRequest():
+        case ImageNotFound() | OperationNotFound() | PartialNotFound() | PictureChanged():
+            code = RESOURCE_NOT_FOUND if uri and not is_modern(context) else INVALID_PARAMS
+        case InvalidRequest():
             code = INVALID_PARAMS
         case ImageTooLarge():
             code = INVALID_REQUEST

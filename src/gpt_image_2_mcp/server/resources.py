@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pybase64
@@ -22,12 +22,12 @@ from mcp.types import (
 )
 
 from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
-from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import CataloguedImage
 from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.refusals import Context
+from gpt_image_2_mcp.service import ImageService
 
 Encoded = tuple[bytes, str]
 """A picture's bytes and their MIME type."""
@@ -35,8 +35,6 @@ Limit = Callable[[Context], int]
 """How many bytes of JSON the client of a request takes in one result."""
 Preview = Callable[[bytes, int], Encoded]
 """Makes of a picture one of at most so many bytes. Blocks."""
-Partial = Callable[[str, int], Awaitable[Encoded]]
-"""Reads an unfinished picture of an operation, by its number from 0."""
 
 PICTURE: Final = "image://{id}"
 PREVIEW: Final = "image://{id}/preview"
@@ -67,10 +65,9 @@ def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
 class Resources:
     """The handlers of resources/list, resources/templates/list and resources/read."""
 
-    def __init__(
-        self, library: Library, limit: Limit, preview: Preview | None = None, partial: Partial | None = None
-    ) -> None:
-        self._library, self._limit, self._preview, self._partial = library, limit, preview, partial
+    def __init__(self, service: ImageService, limit: Limit, preview: Preview | None = None) -> None:
+        self._service, self._library = service, service.library
+        self._limit, self._preview = limit, preview
 
     async def recent(self, _context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """The latest pictures, the newest first, a page at a time."""
@@ -87,7 +84,7 @@ class Resources:
         """A picture's bytes, if the client takes so many.
 
         Raises:
-            ImageNotFound, OperationNotFound, PictureChanged, ImageTooLarge
+            ImageNotFound, OperationNotFound, PartialNotFound, PictureChanged, ImageTooLarge
         """
         parts = _URI.fullmatch(params.uri)
         if parts is None:
@@ -95,7 +92,7 @@ class Resources:
         id_, preview, partial = parts.groups()
         room = (self._limit(context) - _ENVELOPE_BYTES) * 3 // 4
         if partial is not None:
-            data, mime_type = await self._read_partial(id_, int(partial))
+            data, mime_type = await self._read_partial(id_, int(partial), room)
         elif preview:
             data, mime_type = await self._read_preview(id_, room)
         else:
@@ -120,10 +117,13 @@ class Resources:
         data = await self._library.read(await self._library.find(id_))
         return await run_sync(self._preview, data, min(room, PREVIEW_BYTES))
 
-    async def _read_partial(self, operation_id: str, index: int) -> Encoded:
-        if self._partial is None:
-            raise ImageNotFound("There is no such partial picture.")
-        return await self._partial(operation_id, index)
+    async def _read_partial(self, operation_id: str, index: int, room: int) -> Encoded:
+        data, mime_type = await self._service.partial(operation_id, index)
+        if len(data) <= room:
+            return data, mime_type
+        if self._preview is None:
+            raise ImageTooLarge("The partial picture is larger than this client takes at once.")
+        return await run_sync(self._preview, data, room)
 
 
 TEMPLATES: Final = (
