@@ -190,8 +190,22 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(size: Size) -> None:
 
 def test_a_mask_must_be_smaller_than_four_megabytes() -> None:
     first = image(picture(), Size(64, 48))
-    check_mask(image(bytes(MAX_MASK_BYTES), Size(64, 48), has_alpha=True), first)
+    largest = mask_bytes() + bytes(MAX_MASK_BYTES - len(mask_bytes()))
+    check_mask(image(largest, Size(64, 48), has_alpha=True), first)
 
     with pytest.raises(InputError, match=r"^The mask is not smaller than 4 MB"):
-        check_mask(image(bytes(MAX_MASK_BYTES + 1), Size(64, 48), has_alpha=True), first)
+        check_mask(image(largest + b"\0", Size(64, 48), has_alpha=True), first)
     assert MAX_MASK_BYTES + 1 == 4 * 2**20
+
+
+def test_a_mask_without_a_clear_pixel_would_change_nothing_and_is_refused() -> None:
+    first = image(picture(), Size(64, 48))
+    with pytest.raises(InputError, match=r"^The mask has not one fully transparent pixel") as caught:
+        check_mask(image(picture(mode="RGBA"), Size(64, 48), has_alpha=True), first)
+    assert "nothing was sent" in caught.value.hint
+
+
+def test_a_mask_that_cannot_be_decoded_is_refused() -> None:
+    first = image(picture(), Size(64, 48))
+    with pytest.raises(InputError, match=r"^The mask cannot be decoded"):
+        check_mask(image(mask_bytes()[:-40], Size(64, 48), has_alpha=True), first)

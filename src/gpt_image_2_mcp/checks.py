@@ -14,8 +14,9 @@ from gpt_image_2_mcp.capabilities import (
     find_model,
     shutdown_date,
 )
-from gpt_image_2_mcp.errors import InputError, InvalidRequest
+from gpt_image_2_mcp.errors import InputError, InvalidRequest, UndecodablePicture
 from gpt_image_2_mcp.models import InputImage
+from gpt_image_2_mcp.pictures import has_clear_pixels
 from gpt_image_2_mcp.requests import RenderOptions
 
 
@@ -81,10 +82,11 @@ def _check_partials(options: RenderOptions) -> None:
 
 
 def check_mask(mask: InputImage, first: InputImage) -> None:
-    """Check a mask against the first image, on which it lies.
+    """Check a mask against the first image, on which it lies. Decodes it: call in a worker thread.
 
     Raises:
-        InputError: it is not a PNG with an alpha channel, has another size or is 4 MB or larger.
+        InputError: it is not a PNG with an alpha channel, has another size, is 4 MB or larger, cannot be
+            decoded or lets nothing be changed.
     """
     problem = None
     if mask.mime_type != "image/png" or not mask.has_alpha:
@@ -93,8 +95,19 @@ def check_mask(mask: InputImage, first: InputImage) -> None:
         problem = f"is {mask.size} while the first image is {first.size}"
     elif len(mask.data) > MAX_MASK_BYTES:
         problem = "is not smaller than 4 MB"
+    else:
+        problem = _opaque(mask)
     if problem:
         raise InputError(
             f"The mask {problem}.",
-            hint="Give a PNG as large as the first image whose transparent pixels mark what to change.",
+            hint="Give a PNG as large as the first image whose fully transparent pixels mark what to change; "
+            "nothing was sent.",
         )
+
+
+def _opaque(mask: InputImage) -> str | None:
+    """Such a mask protects all of the picture: the edit would be billed and change nothing."""
+    try:
+        return None if has_clear_pixels(mask.data) else "has not one fully transparent pixel"
+    except UndecodablePicture:
+        return "cannot be decoded"

@@ -9,6 +9,7 @@ in one place per face (`server/tools.py`, `cli.py`).
     |   `-- MissingKey               no API key: refused before anything is sent
     |-- InvalidRequest               arguments that cannot be carried out: refused before anything is sent
     |-- InputError                   an input image cannot be read or is not a picture the API takes
+    |-- UndecodablePicture           a picture whose pixels cannot be had; its file is as it was
     |-- StorageError                 a folder or file cannot be written
     |   `-- PictureChanged           a picture we wrote is gone or is not what we wrote
     |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
@@ -97,6 +98,11 @@ class InputError(ImageServerError):
     default_hint = (
         "Give a PNG, JPEG or WebP as a path, file:// URL, https:// URL or data: URL; nothing was sent."
     )
+
+
+class UndecodablePicture(ImageServerError):
+    code = "undecodable_picture"
+    default_hint = "The file is as it was; open it where it is."
 
 
 class StorageError(ImageServerError):

@@ -269,7 +269,7 @@ class ImageService:
         images = await asyncio.gather(*(self._sources.load(source) for source in request.images))
         mask = await self._sources.load(request.mask) if request.mask else None
         if mask:
-            check_mask(mask, images[0])
+            await run_sync(check_mask, mask, images[0])
             mask = replace(mask, filename="mask.png")
         return ImageJob("edit", request.prompt, options, _numbered(images), mask)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from random import Random
 from typing import Literal
 
 from PIL import Image
@@ -18,6 +19,14 @@ def picture(
     """The bytes of a one-colour picture."""
     buffer = BytesIO()
     Image.new("RGB", (width, height), color).convert(mode).save(buffer, format_)
+    return buffer.getvalue()
+
+
+def noise(width: int, height: int, format_: Literal["PNG", "JPEG", "WEBP"] = "PNG") -> bytes:
+    """A picture that compresses as badly as any; the same each time."""
+    bands = Random(f"{width}x{height}").randbytes(3 * width * height)
+    buffer = BytesIO()
+    Image.frombytes("RGB", (width, height), bands).save(buffer, format_, compress_level=1)
     return buffer.getvalue()
 
 
