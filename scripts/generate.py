@@ -22,6 +22,7 @@ from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption
 from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
 from gpt_image_2_mcp.schemas import input_schema, output_schema
+from gpt_image_2_mcp.server.profiles import PROFILES, Profile
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.settings import TABLE, Setting
@@ -216,6 +217,32 @@ def _costs(model_id: str) -> str:
     return table((f"`{model_id}`", *qualities), rows)
 
 
+# Clients
+
+
+def clients_table() -> str:
+    """What each client is sent and how long its calls wait; of clients with older rows, the newest."""
+    newest = {profile.name: profile for profile in reversed(PROFILES)}
+    heads = (
+        "Profile",
+        "A call waits",
+        "A result has at most",
+        "Previews",
+        "Structured content beside pictures",
+    )
+    rows = (_client(newest[name]) for name in dict.fromkeys(profile.name for profile in PROFILES))
+    return table(heads, rows)
+
+
+def _client(profile: Profile) -> Iterator[str]:
+    edge = f", {profile.max_edge} px" if profile.max_edge else ""
+    yield f"`{profile.name}`"
+    yield f"{profile.hand_off_s:.0f} s"
+    yield f"{profile.cap / 1_000_000:.1f} MB"
+    yield f"{'WebP' if profile.webp else 'JPEG'}{edge}"
+    yield _yes(not profile.hides_images)
+
+
 # The house
 
 
@@ -274,6 +301,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "prompts": prompts_table,
     "settings": settings_table,
     "costs": costs_table,
+    "clients": clients_table,
     "layers": layers_block,
     "modules": modules_table,
 }

@@ -120,9 +120,10 @@ async def test_the_tool_shows_the_picture_and_says_how_to_use_it(
         )
         listed = (await client.list_resources()).resources
     (image,) = result.structured_content["images"]
-    shown, text = result.content
+    shown, link, text = result.content
     assert isinstance(shown, ImageContent)
     assert base64.b64decode(shown.data) == Path(image["file_path"]).read_bytes()
+    assert link.uri == f"image://{image['id']}"
     assert isinstance(text, TextContent)
     assert f"as image://{image['id']}." in text.text
     assert image["file_path"] in text.text

@@ -20,7 +20,7 @@ from gpt_image_2_mcp.errors import (
     PartialNotFound,
     UpstreamFailure,
 )
-from gpt_image_2_mcp.models import Operation
+from gpt_image_2_mcp.models import Operation, Standing
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     ContinueSessionRequest,
@@ -177,8 +177,8 @@ async def test_a_partial_picture_is_seen_by_every_server_while_its_call_is_made(
     stream.before(bench)
     said: asyncio.Queue[str] = asyncio.Queue()
 
-    async def report(_elapsed: float, phase: str) -> None:
-        said.put_nowait(phase)
+    def report(standing: Standing) -> None:
+        said.put_nowait(standing.doing)
 
     call = asyncio.ensure_future(bench.service().generate(asked(partial_images=3), Caller(report=report)))
     while await said.get() != "at partial picture 2 of 3":

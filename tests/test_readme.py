@@ -31,7 +31,7 @@ from gpt_image_2_mcp.operations import JOIN_WITHIN
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.retries import LONGEST_WAIT_S
 from gpt_image_2_mcp.sandbox import FAULT_MODES
-from gpt_image_2_mcp.server.delivery import INLINE_LIMIT
+from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.server.terms import Address
 from gpt_image_2_mcp.settings import TABLE, read_settings
@@ -179,7 +179,7 @@ def test_the_result_shown_is_a_result_and_its_text_and_cost_are_what_it_gives() 
 def test_the_hand_off_shown_is_what_a_call_that_is_handed_off_says() -> None:
     working = WorkingResult(
         operation_id="a1b2c3d4e5f60718293a4b5c6d7e8f90",
-        elapsed_seconds=read_settings({}).wait_s or 0,
+        elapsed_seconds=DEFAULT.hand_off_s,
         expected_seconds=typical_seconds("gpt-image-2", "high"),
     )
     assert f"{summarize(working)}\n" in blocks("text")
@@ -192,8 +192,9 @@ def test_the_limits_of_http_are_those_of_the_settings() -> None:
     assert re.search(rf"{http.connections}\s+connections are served at once", text)
 
 
-def test_the_limit_of_inline_pictures_is_the_servers() -> None:
-    assert f"{INLINE_LIMIT >> 20} MiB of base64 in one result" in section("Results")
+def test_the_limits_of_results_are_the_servers() -> None:
+    assert f"{DEFAULT.budget // 1000} KB" in section("Results")
+    assert f"{DEFAULT.cap >> 20} MiB" in section("Results")
 
 
 # Links

@@ -38,14 +38,14 @@ from gpt_image_2_mcp.server.tools import TOOLS
 # As the table gives them; * is required.
 ARGUMENTS: dict[type[Arguments], str] = {
     GenerateRequest: "prompt* size quality n background output_format output_compression moderation "
-    "partial_images output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model inline",
     EditRequest: "prompt* images* mask size quality n background output_format output_compression "
-    "partial_images output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model inline",
     StartSessionRequest: "prompt* images* mask size quality background output_format output_compression "
-    "partial_images output_dir filename_prefix user model",
+    "partial_images output_dir filename_prefix user model inline",
     ContinueSessionRequest: "session_id* prompt* size quality background output_format output_compression "
-    "partial_images filename_prefix user",
-    GetResultRequest: "operation_id wait_seconds",
+    "partial_images filename_prefix user inline",
+    GetResultRequest: "operation_id wait_seconds inline",
     EndSessionRequest: "session_id*",
     ListSessionsRequest: "",
 }
@@ -72,6 +72,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "maxLength": 100},
     "session_id": {"type": "string", "minLength": 1, "maxLength": 200},
     "operation_id": {"type": "string", "maxLength": 100},
+    "inline": {"type": "string", "enum": ["auto", "preview", "full", "none"]},
     "wait_seconds": {"type": "integer", "minimum": 0, "maximum": 600},
 }
 every_request = pytest.mark.parametrize("request_", list(ARGUMENTS), ids=lambda request: request.__name__)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from gpt_image_2_mcp.errors import (
@@ -20,7 +22,7 @@ from gpt_image_2_mcp.errors import (
     StorageError,
     UpstreamFailure,
 )
-from gpt_image_2_mcp.models import ImageJob, Placement
+from gpt_image_2_mcp.models import Expectation, ImageJob, Placement, Standing
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
@@ -43,7 +45,7 @@ from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 from tests.support.held import hold
 from tests.support.pictures import mask, opened, picture
 from tests.support.services import Bench, made, turned
-from tests.support.upstreams import canned, sandboxed
+from tests.support.upstreams import Recorder, canned, sandboxed
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
@@ -385,12 +387,16 @@ async def test_the_fallback_says_its_route(bench: Bench) -> None:
 
 
 PATIENT = Caller("desktop")
-HASTY = Caller("desktop", wait_s=0.01)
+
+
+def hasty(client: str = "desktop", wait_s: float = 0.01) -> Caller:
+    """A client that soon gives up; its patience begins when it is made."""
+    return Caller(client, wait_s)
 
 
 async def handed_off(service: ImageService, **arguments: Any) -> WorkingResult:
     request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "quality": "high"} | arguments)
-    result = await service.generate(request, HASTY)
+    result = await service.generate(request, hasty())
     assert isinstance(result, WorkingResult)
     return result
 
@@ -419,7 +425,7 @@ async def test_a_turn_that_was_handed_off_is_collected_as_a_turn(bench: Bench) -
     doors = hold(bench)
     service = bench.service()
     request = ContinueSessionRequest(session_id=first.session_id, prompt="A boat")
-    working = await service.continue_session(request, HASTY)
+    working = await service.continue_session(request, hasty(wait_s=0.5))
     assert isinstance(working, WorkingResult)
     doors[0].go.set()
     result = turned(await service.get_result(GetResultRequest(operation_id=working.operation_id)))
@@ -434,10 +440,10 @@ async def test_a_turn_is_refused_while_another_outlasts_the_clients_patience(ben
     doors = hold(bench)
     service = bench.service()
     request = ContinueSessionRequest(session_id=first.session_id, prompt="A boat")
-    await service.continue_session(request, HASTY)
+    await service.continue_session(request, hasty(wait_s=0.5))
     other = ContinueSessionRequest(session_id=first.session_id, prompt="A whale")
     with pytest.raises(SessionBusy, match="get_result"):
-        await service.continue_session(other, HASTY)
+        await service.continue_session(other, hasty())
     doors[0].go.set()
     await bench.close()
     assert len(doors[0].jobs) == 1
@@ -452,6 +458,14 @@ async def test_a_resent_call_joins_the_one_that_nobody_waits_for(bench: Bench) -
     doors[0].go.set()
     await bench.close()
     assert len(bench.recorder.posts) == 1
+
+
+async def test_how_a_result_is_to_be_shown_is_no_part_of_the_call(bench: Bench) -> None:
+    doors = hold(bench)
+    service = bench.service()
+    working = await handed_off(service)
+    assert (await handed_off(service, inline="none")).operation_id == working.operation_id
+    doors[0].go.set()
 
 
 async def test_an_identical_call_beside_one_that_is_awaited_is_a_wish_for_another_picture(
@@ -470,7 +484,7 @@ async def test_an_identical_call_beside_one_that_is_awaited_is_a_wish_for_anothe
 
 @pytest.mark.parametrize(
     ("caller", "arguments"),
-    [(HASTY, {"prompt": "y"}), (HASTY, {"n": 2}), (Caller("other", wait_s=0.01), {})],
+    [(hasty(), {"prompt": "y"}), (hasty(), {"n": 2}), (hasty("other"), {})],
 )
 async def test_another_call_or_another_client_does_not_join(
     bench: Bench, caller: Caller, arguments: dict[str, Any]
@@ -488,9 +502,9 @@ async def test_a_call_does_not_join_when_its_input_has_changed_meanwhile(bench: 
     doors = hold(bench)
     service = bench.service()
     request = EditRequest(prompt="x", images=["sketch.png"], size=SMALL)
-    first = await service.edit(request, HASTY)
+    first = await service.edit(request, hasty())
     (bench.folder / "sketch.png").write_bytes(picture(color="red"))
-    second = await service.edit(request, HASTY)
+    second = await service.edit(request, hasty())
     assert first.operation_id != second.operation_id
     doors[0].go.set()
 
@@ -543,9 +557,9 @@ async def test_a_call_is_joined_from_a_new_server_when_the_old_one_died(bench: B
     job = ImageJob("generate", "x", RenderOptions(model="gpt-image-2", size=SMALL, quality="high"))
     placement = Placement(bench.pictures, "image", "20261122-150301", "ab" * 16)
     request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "quality": "high"})
-    same = fingerprint(request, HASTY, ("gpt-image-2", str(bench.pictures)))
+    same = fingerprint(request, hasty(), ("gpt-image-2", str(bench.pictures)))
     operation = await old.begin(job, placement, same)
-    await old.wait(operation.id, HASTY)
+    await old.wait(operation.id, hasty())
     service = bench.service()
     assert await bench.operations().abandoned_twin(same) is None, "it lives: somebody may wait there"
     old.forget_server()
@@ -579,19 +593,58 @@ async def test_an_operation_that_is_not_there_is_said_to_be_so(bench: Bench) -> 
         await bench.service().get_result(GetResultRequest(operation_id="nonsense"))
 
 
-async def test_a_caller_is_told_what_is_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpt_image_2_mcp.operations._REPORT_EVERY_S", 0.0)
-    said: list[str] = []
-
-    async def report(_elapsed: float, phase: str) -> None:
-        said.append(phase)
-
+async def test_a_caller_is_told_what_is_waited_for(bench: Bench) -> None:
+    said: list[Standing] = []
     bench.recorder = sandboxed(faults=Faults(mode="rate_limit", count=1, retry_after=7))
     request = GenerateRequest(prompt="x", size=SMALL, quality="low")
-    made(await bench.service().generate(request, Caller(report=report)))
+    made(await bench.service().generate(request, Caller(report=said.append)))
     assert bench.waits == [7.0]
     assert len(bench.recorder.posts) == 2
-    assert said
+    assert said[0].doing == "about to be sent"
+    assert {standing.expected for standing in said} == {Expectation(23, 23, 23)}
+
+
+async def test_what_comes_before_the_call_is_part_of_a_callers_patience(bench: Bench) -> None:
+    doors = hold(bench)
+    long_ago = Caller("desktop", wait_s=3600, since=time.monotonic() - 3600)
+    request = EditRequest(prompt="x", images=["sketch.png"], size=SMALL)
+    assert isinstance(await bench.service().edit(request, long_ago), WorkingResult)
+    doors[0].go.set()
+
+
+def test_a_callers_patience_is_the_shorter_of_two_and_begins_anew() -> None:
+    assert Caller().left_s is None
+    assert Caller().with_patience(None).left_s is None
+    assert Caller(wait_s=0).with_patience(50).left_s == 0
+    assert Caller(wait_s=3600).with_patience(0).left_s == 0
+    old = Caller(since=time.monotonic() - 3600)
+    patient = old.with_patience(3600).left_s
+    assert patient is not None
+    assert patient > 0
+
+
+async def test_how_long_a_call_takes_is_learned_from_those_before_it(bench: Bench) -> None:
+    took = iter((10, 20, 30, 40, 50))
+
+    class Slow(Recorder):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            bench.clock.pass_(seconds=next(took, 0))
+            return await super().handle_async_request(request)
+
+    bench.recorder = Slow(bench.recorder.answer)
+    service = bench.service()
+    request = GenerateRequest(prompt="x", size=SMALL, quality="low")
+    for _ in range(5):
+        made(await service.generate(request))
+    said: list[Standing] = []
+    made(await service.generate(request, Caller(report=said.append)))
+    (expected,) = {standing.expected for standing in said}
+    assert expected is not None
+    assert [round(s) for s in (expected.low, expected.usual, expected.high)] == [20, 30, 40]
+    said.clear()
+    other = GenerateRequest(prompt="x", size=SMALL, quality="medium")
+    made(await service.generate(other, Caller(report=said.append)))
+    assert {standing.expected for standing in said} == {Expectation(48, 48, 48)}
 
 
 async def test_without_a_key_nothing_is_read_or_journalled(bench: Bench) -> None:

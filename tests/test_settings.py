@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
@@ -76,7 +77,8 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.session_store == "sqlite"
     assert settings.session_max == 20
     assert settings.session_ttl == timedelta(hours=1)
-    assert settings.wait_s == 50
+    assert settings.wait_s is None
+    assert (settings.inline, settings.client_profile) == ("auto", None)
     assert settings.responses_model == DEFAULT_RESPONSES_MODEL
     assert settings.http == HttpSettings(None, (), (), False, 24 << 20, 200, False)
     assert settings.local_paths
@@ -109,6 +111,8 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_SESSION_MAX="7",
         GPT_IMAGE_2_SESSION_TTL_MS="1500",
         GPT_IMAGE_2_WAIT_SECONDS="240",
+        GPT_IMAGE_2_INLINE="Preview",
+        GPT_IMAGE_2_CLIENT_PROFILE="cursor",
         GPT_IMAGE_2_WORKER="Inline",
         GPT_IMAGE_2_PARTIALS="3",
         GPT_IMAGE_2_STREAM="on",
@@ -141,6 +145,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.session_max == 7
     assert settings.session_ttl == timedelta(milliseconds=1500)
     assert settings.wait_s == 240
+    assert (settings.inline, settings.client_profile) == ("preview", "cursor")
     assert settings.worker == "inline"
     assert settings.partial_images == 3
     assert settings.stream
@@ -211,6 +216,7 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_PARTIALS", "-1", "must be a whole number, 0 to 3"),
         ("GPT_IMAGE_2_PARTIALS", "many", "must be a whole number, 0 to 3"),
         ("GPT_IMAGE_2_STREAM", "2", "must be 1 or 0"),
+        ("GPT_IMAGE_2_INLINE", "small", "must be auto or preview or full or none"),
         ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
         ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
         ("GPT_IMAGE_2_STATE_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),
@@ -291,7 +297,7 @@ def test_zero_means_no_limit() -> None:
 
     assert settings.session_max is None
     assert settings.session_ttl is None
-    assert settings.wait_s is None
+    assert settings.wait_s == math.inf
 
 
 @pytest.fixture

@@ -274,6 +274,14 @@ class Session:
 
 State = Literal["reserved", "sent", "received", "done", "released", "unknown"]
 OPEN_STATES: Final = ("reserved", "sent", "received")
+_DOING: Final[dict[State, str]] = {
+    "reserved": "about to be sent",
+    "sent": "the picture is being made",
+    "received": "the picture is being saved",
+    "done": "saved",
+    "released": "refused",
+    "unknown": "the outcome is unknown",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +325,29 @@ class Operation:
         return self.options.model or ""
 
     @property
+    def doing(self) -> str:
+        """What is being waited for, in words."""
+        return self.phase or _DOING[self.state]
+
+    @property
     def is_settled(self) -> bool:
         """Whether waiting longer changes nothing: it ended, or it needs a person to make room on a disk."""
         return self.state not in OPEN_STATES or (self.state == "received" and self.failure is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Seconds that such calls take: the quartiles of what is known, all equal where one figure is."""
+
+    low: float
+    usual: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a call stands while it is waited for: its age in seconds, and what it waits for in words."""
+
+    elapsed_s: float
+    doing: str
+    expected: Expectation | None

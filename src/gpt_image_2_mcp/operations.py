@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from statistics import median
+from statistics import quantiles
 from typing import Final
 
 from anyio.to_thread import run_sync
@@ -22,12 +23,14 @@ from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.models import (
     AppliedOptions,
     Completed,
+    Expectation,
     ImageJob,
     InputImage,
     Operation,
     PartialPicture,
     Placement,
     SessionStep,
+    Standing,
 )
 from gpt_image_2_mcp.ports import Clock, ImageStore, Journal, Leases, Runner, Spools
 from gpt_image_2_mcp.redaction import whereabouts
@@ -39,24 +42,36 @@ JOIN_WITHIN: Final = timedelta(minutes=10)
 RECOVER_EVERY_S: Final = 600.0
 _POLL_S: Final = 0.5
 _LEAVE_WITHIN_S: Final = 1.0
-_REPORT_EVERY_S: Final = 8.0
 _LARGEST = Size(2880, 2880)
 
-Report = Callable[[float, str], Awaitable[None]]
-"""Told the seconds so far and, in words, what is being waited for."""
+Report = Callable[[Standing], None]
+"""Told each time that a call is looked at and is not settled; returns at once."""
 
 
-async def _silence(_elapsed: float, _phase: str) -> None:
+def _silence(_standing: Standing) -> None:
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `client` tells clients apart; `wait_s` is how long it waits, None for as long as it takes."""
+    """Who asks: `client` tells clients apart; `wait_s` is how long it waits from `since` on, on the monotonic
+    clock, None for as long as it takes.
+    """
 
     client: str = ""
     wait_s: float | None = None
     report: Report = _silence
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float | None:
+        """How much of its patience is left; None: all that is needed."""
+        return None if self.wait_s is None else max(self.since + self.wait_s - time.monotonic(), 0)
+
+    def with_patience(self, wait_s: float | None) -> Caller:
+        """The same caller, who from now on waits no longer than `wait_s` either."""
+        limits = [seconds for seconds in (wait_s, self.left_s) if seconds is not None]
+        return replace(self, wait_s=min(limits, default=None), since=time.monotonic())
 
 
 class Operations:
@@ -231,12 +246,13 @@ class Operations:
         await self._execution.resume(operation_id)
         return await self._journal.get(operation_id)
 
-    async def expected_seconds(self, operation: Operation) -> float | None:
+    async def expected(self, operation: Operation) -> Expectation | None:
         """How long such a call takes: by this machine's own history, else by published figures."""
         own = await self._journal.durations(operation.options)
-        if own:
-            return median(own)
-        return typical_seconds(operation.model, operation.options.quality or "auto")
+        if len(own) > 1:
+            return Expectation(*quantiles(own, n=4, method="inclusive"))
+        usual = own[0] if own else typical_seconds(operation.model, operation.options.quality or "auto")
+        return None if usual is None else Expectation(usual, usual, usual)
 
     async def start_recovery(self) -> None:
         """Recover now and every ten minutes, in the background."""
@@ -279,21 +295,16 @@ class Operations:
     async def _watch(
         self, operation_id: str, caller: Caller, stop: Callable[[], bool] = lambda: False
     ) -> Operation:
-        loop = asyncio.get_running_loop()
-        started = reported = loop.time()
-        phase = ""
-        while True:
-            operation = await self._journal.get(operation_id)
-            now = loop.time()
-            left = float("inf") if caller.wait_s is None else started + caller.wait_s - now
-            if operation.is_settled or left <= 0 or stop():
-                return operation
-            if now - reported >= _REPORT_EVERY_S or operation.phase != phase:
-                reported, phase = now, operation.phase
-                elapsed = (self._clock() - operation.created_at).total_seconds()
-                await caller.report(elapsed, operation.phase)
-            if await self._runner.ended(operation_id, min(left, _POLL_S)):
+        operation = await self._journal.get(operation_id)
+        expected = None if operation.is_settled else await self.expected(operation)
+        while not (operation.is_settled or caller.left_s == 0 or stop()):
+            elapsed = (self._clock() - operation.created_at).total_seconds()
+            caller.report(Standing(elapsed, operation.doing, expected))
+            within = _POLL_S if caller.left_s is None else min(caller.left_s, _POLL_S)
+            if await self._runner.ended(operation_id, within):
                 await self._make_sure(operation_id)
+            operation = await self._journal.get(operation_id)
+        return operation
 
     async def _make_sure(self, operation_id: str) -> None:
         """What its runner is through with has ended, or the reason is told.

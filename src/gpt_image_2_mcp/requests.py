@@ -98,6 +98,9 @@ def _single(value: object) -> object:
 
 Source = Annotated[str, Field(min_length=1), BeforeValidator(_source)]
 """Where a picture is, without what clients and models write around it."""
+Inline = Literal["auto", "preview", "full", "none"]
+"""How pictures stand in a result: whole if that fits and else small, small, whole, or not at all."""
+
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)
 
@@ -120,17 +123,17 @@ class TurnOptions(Arguments):
 
     size: Annotated[str, BeforeValidator(_size)] | None = Field(
         default=None,
-        description="`auto`, 1024x1024, 1536x1024, 1024x1536 or any WIDTHxHEIGHT: edges multiples "
-        "of 16, longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels.",
+        description="`auto` or WIDTHxHEIGHT, such as 1536x1024: multiples of 16, longest <= 3840, ratio "
+        "<= 3:1, 655,360-8,294,400 pixels.",
     )
     quality: Annotated[Literal["auto", "low", "medium", "high", "xhigh", "max"], Word] | None = Field(
         default=None,
-        description="low for drafts, high for small text and dense layouts; price rises steeply. xhigh and "
-        "max: gpt-image-2.5 and later.",
+        description="low: drafts; high: small text, dense layouts; price rises steeply. xhigh, max: "
+        "gpt-image-2.5 on.",
     )
     background: Annotated[Literal["auto", "opaque", "transparent"], Word] | None = Field(
         default=None,
-        description="transparent needs png or webp; gpt-image-2 may refuse it, gpt-image-2.5-flare does not.",
+        description="transparent: png or webp; gpt-image-2 may refuse it, gpt-image-2.5-flare not.",
     )
     output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
         default=None, description="File format; png if never set."
@@ -139,13 +142,13 @@ class TurnOptions(Arguments):
         default=None, description="For jpeg and webp: 0 smallest to 100 best."
     )
     user: Annotated[str, Field(max_length=256)] | None = Field(
-        default=None, description="Hashed id of the end user, for abuse monitoring."
+        default=None, description="End user's hashed id."
     )
 
 
 class ModelOption(Arguments):
     model: Annotated[str, Field(max_length=100)] | None = Field(
-        default=None, description="OpenAI image model id; gpt-image-2 if not set up otherwise."
+        default=None, description="OpenAI image model; gpt-image-2 unless set up otherwise."
     )
 
 
@@ -185,10 +188,18 @@ class Named(Arguments):
     )
 
 
+class Shown(Arguments):
+    """How the result is shown to the model; no part of what is made."""
+
+    inline: Annotated[Inline, Word] | None = Field(
+        default=None, description="Picture in the answer; its file is full size anyway."
+    )
+
+
 class Placed(Arguments):
     output_dir: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None,
-        description="Folder to save in; relative to the working directory.",
+        description="Folder to save in, instead of the project's own.",
     )
 
 
@@ -202,8 +213,7 @@ class Sourced(Arguments):
     )
     mask: Annotated[Source, BeforeValidator(_single)] | None = Field(
         default=None,
-        description="PNG with an alpha channel, as large as the first image; transparent pixels mark what to "
-        "change.",
+        description="PNG as large as the first image; fully transparent pixels mark what to change.",
     )
 
 
@@ -216,11 +226,11 @@ class _Picked(Arguments):
 # pydantic collects fields from the last base to the first, so the order in the schema is read from the right.
 
 
-class GenerateRequest(Named, Placed, RenderOptions, Prompted):
+class GenerateRequest(Shown, Named, Placed, RenderOptions, Prompted):
     """Arguments of generate_image."""
 
 
-class StartSessionRequest(Named, Placed, PartialOption, ModelOption, TurnOptions, Sourced, Prompted):
+class StartSessionRequest(Shown, Named, Placed, PartialOption, ModelOption, TurnOptions, Sourced, Prompted):
     """Arguments of start_edit_session."""
 
 
@@ -228,7 +238,7 @@ class EditRequest(CountOption, StartSessionRequest):
     """Arguments of edit_image."""
 
 
-class ContinueSessionRequest(Named, PartialOption, TurnOptions, Prompted, _Picked):
+class ContinueSessionRequest(Shown, Named, PartialOption, TurnOptions, Prompted, _Picked):
     """Arguments of continue_edit_session."""
 
 
@@ -245,7 +255,7 @@ class EndSessionRequest(_Picked):
     """Arguments of end_edit_session."""
 
 
-class GetResultRequest(Arguments):
+class GetResultRequest(Shown):
     """Arguments of get_result."""
 
     operation_id: Annotated[str, Field(max_length=100)] | None = Field(

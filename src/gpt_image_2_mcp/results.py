@@ -78,6 +78,7 @@ class ImportResult(Result):
     operation_id: str
     images: Annotated[list[ImageFile], WithJsonSchema(_PICTURES)]
     source: str
+    note: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 Pictured = ImageResult | ImportResult
@@ -98,5 +99,11 @@ class SessionSummary(Result):
     last_image_path: str
 
 
+_SESSIONS: Final = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"session_id": {"type": "string"}}},
+}
+
+
 class ListSessionsResult(Result):
-    sessions: list[SessionSummary]
+    sessions: Annotated[list[SessionSummary], WithJsonSchema(_SESSIONS)]

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -45,6 +44,7 @@ from gpt_image_2_mcp.requests import (
     ImportRequest,
     ListSessionsRequest,
     RenderOptions,
+    Shown,
     StartSessionRequest,
     TurnOptions,
 )
@@ -168,8 +168,7 @@ class ImageService:
         operation = await self._operations.get(request.operation_id)
         if operation.state in OPEN_STATES:  # finishes what a full disk or a death stopped, if nobody is at it
             operation = await self._operations.resume(operation.id)
-        patience = [s for s in (request.wait_seconds, caller.wait_s) if s is not None]
-        caller = replace(caller, wait_s=min(patience, default=None))
+        caller = caller.with_patience(request.wait_seconds)
         return await self._outcome(await self._operations.wait(operation.id, caller))
 
     async def partial(self, operation_id: str, index: int) -> tuple[bytes, str]:
@@ -227,12 +226,10 @@ class ImageService:
         meaning: tuple[str, ...],
     ) -> PictureResult:
         """The one path of a paid call: join an abandoned twin or begin, wait, say what came of it."""
-        started = time.monotonic()
         print_ = fingerprint(request, caller, meaning)
         operation = await self._operations.abandoned_twin(print_) or await begin(print_)
-        rest = None if caller.wait_s is None else max(caller.wait_s - (time.monotonic() - started), 0)
         try:
-            settled = await self._operations.wait(operation.id, replace(caller, wait_s=rest))
+            settled = await self._operations.wait(operation.id, caller)
         except StorageError as error:
             hint = f"The call may be paid for: mend that, then call get_result with {operation.id}."
             raise StorageError(error.message, hint=hint) from None
@@ -244,7 +241,7 @@ class ImageService:
 
     async def _turn_of(self, session_id: str, caller: Caller, held: AsyncExitStack) -> Session:
         try:
-            async with asyncio.timeout(caller.wait_s):
+            async with asyncio.timeout(caller.left_s):
                 session = await held.enter_async_context(self._sessions.turn(session_id))
                 while await self._operations.settle_session(session_id):
                     await held.aclose()  # what was waited for has changed the session
@@ -323,10 +320,11 @@ class ImageService:
         if operation.failure:
             raise _error_of(operation, operation.failure)
         elapsed = (self._clock() - operation.created_at).total_seconds()
+        expected = await self._operations.expected(operation)
         return WorkingResult(
             operation_id=operation.id,
             elapsed_seconds=round(elapsed, 1),
-            expected_seconds=await self._operations.expected_seconds(operation),
+            expected_seconds=None if expected is None else round(expected.usual, 1),
             phase=operation.phase,
         )
 
@@ -365,7 +363,8 @@ def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:
 
 def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) -> str:
     """Equal for identical calls of one client."""
-    call = [caller.client, type(request).__name__, request.model_dump(exclude_none=True), meaning]
+    asked = request.model_dump(exclude_none=True, exclude=set(Shown.model_fields))
+    call = [caller.client, type(request).__name__, asked, meaning]
     return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
 
 

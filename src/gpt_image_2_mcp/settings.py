@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -9,13 +10,14 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL, MAX_PARTIALS
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.requests import Inline
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # A small model of the current family: the gpt-4.1 and gpt-4o hosts are shut down on 2027-01-14.
@@ -83,7 +85,17 @@ TABLE: Final = (
     Setting(
         "GPT_IMAGE_2_WAIT_SECONDS",
         "How long a tool call waits before it answers with an operation id; 0 for to the end.",
-        "50",
+        "ten seconds less than the client waits; 50 if that is not known",
+    ),
+    Setting(
+        "GPT_IMAGE_2_INLINE",
+        "How results show pictures: auto (whole if that fits, else a preview), preview, full or none.",
+        "auto",
+    ),
+    Setting(
+        "GPT_IMAGE_2_CLIENT_PROFILE",
+        "The client whose limits hold, where its name alone does not tell.",
+        "by the name that the client gives",
     ),
     Setting(
         "GPT_IMAGE_2_WORKER",
@@ -167,6 +179,7 @@ class Settings:
     """All settings, checked. Folders are absolute; None means no limit.
 
     `local_paths` says whether callers may name files of this machine; `serve --http` takes it from `http`.
+    `wait_s` is infinite for "to the end"; None leaves it, as with `client_profile`, to the client that calls.
     """
 
     api_key: Secret | None
@@ -186,6 +199,8 @@ class Settings:
     session_max: int | None
     session_ttl: timedelta | None
     wait_s: float | None
+    inline: Inline
+    client_profile: str | None
     worker: Literal["process", "inline"]
     partial_images: int
     stream: bool
@@ -239,7 +254,9 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
         session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
         session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,
-        wait_s=read.whole("GPT_IMAGE_2_WAIT_SECONDS", 50) or None,
+        wait_s=_wait_s(read),
+        inline=read.word("GPT_IMAGE_2_INLINE", *get_args(Inline)),
+        client_profile=read.text("GPT_IMAGE_2_CLIENT_PROFILE"),
         worker=read.word("GPT_IMAGE_2_WORKER", *_workers()),
         partial_images=read.whole("GPT_IMAGE_2_PARTIALS", 0, most=MAX_PARTIALS),
         stream=read.flag("GPT_IMAGE_2_STREAM"),
@@ -399,6 +416,11 @@ def _notices(read: _Reader, base_url: str) -> tuple[str, ...]:
     host = urlsplit(base_url).netloc
     elsewhere = [] if base_url == DEFAULT_BASE_URL else [f"OPENAI_BASE_URL: calls and the key go to {host}."]
     return (*elsewhere, *(notice for name, notice in _IGNORED.items() if read.text(name)))
+
+
+def _wait_s(read: _Reader) -> float | None:
+    name = "GPT_IMAGE_2_WAIT_SECONDS"
+    return (read.whole(name, 0) or math.inf) if read.text(name) else None
 
 
 def _workers() -> tuple[str, str]:

@@ -24,6 +24,7 @@ from gpt_image_2_mcp.assembly import open_service
 from gpt_image_2_mcp.logs import configure_logging
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.server.http import HttpServer, listen
+from gpt_image_2_mcp.server.preferences import BY_PROFILE
 from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
 from gpt_image_2_mcp.settings import read_settings
 
@@ -56,7 +57,7 @@ async def served(folder: Path) -> AsyncIterator[str]:
     terms = Terms(Secret(TOKEN), hosts, allowed_origins(LOOPBACK, ()), settings.http.body_limit, 200)
     async with open_service(settings) as service, anyio.create_task_group() as group:
         listening = listen(LOOPBACK)
-        app = with_token(HttpServer(service, settings.wait_s, terms).app)
+        app = with_token(HttpServer(service, BY_PROFILE, terms).app)
         server = uvicorn.Server(
             uvicorn.Config(app, http="h11", ws="none", log_config=None, timeout_graceful_shutdown=1)
         )

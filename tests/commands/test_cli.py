@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gpt_image_2_mcp.cli import COMMANDS, cli
-from gpt_image_2_mcp.requests import Arguments, EditRequest, GenerateRequest
+from gpt_image_2_mcp.requests import Arguments, EditRequest, GenerateRequest, Shown
 from tests.support.pictures import mask, opened, picture
 
 SMALL = ["--size", "1024x640", "--quality", "low", "--sandbox"]
@@ -47,7 +47,7 @@ def test_every_argument_of_the_tool_is_on_the_command_line(name: str, request_cl
     output = run(name, "--help").output
     for field in request_class.model_fields:
         flag = f"--{field.replace('_', '-')} "
-        assert flag in output or field in ("prompt", "images")
+        assert flag in output or field in ("prompt", "images", *Shown.model_fields)
 
 
 def test_generate_prints_where_the_picture_is(home: Path) -> None:

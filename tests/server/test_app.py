@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client, MCPError
-from mcp.types import ImageContent, TextContent
+from mcp.types import BlobResourceContents, ImageContent, ListToolsResult, ResourceLink, TextContent
 
 from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
-from tests.support.services import Bench, made
+from tests.support.services import Bench
 from tests.support.upstreams import CANARY, canned
 
 pytestmark = pytest.mark.anyio
@@ -71,9 +71,13 @@ async def test_all_six_tools_answer_in_both_eras(bench: Bench, era: Era) -> None
         session = {"session_id": begun.structured_content["session_id"]}
         turned = await client.call_tool("continue_edit_session", {"prompt": "A boat", **session})
         for result in (made, edited, begun, turned):
-            image, text = result.content
+            image, link, text = result.content
             assert isinstance(image, ImageContent)
+            assert isinstance(link, ResourceLink)
             path = result.structured_content["images"][0]["file_path"]
+            (linked,) = (await client.read_resource(link.uri)).contents
+            assert isinstance(linked, BlobResourceContents)
+            assert linked.blob == image.data
             assert base64.b64decode(image.data) == Path(path).read_bytes()
             assert path in text_of(result)
             assert isinstance(text, TextContent)
@@ -88,8 +92,8 @@ async def test_all_six_tools_answer_in_both_eras(bench: Bench, era: Era) -> None
 async def test_each_picture_is_one_image_block_before_the_text(bench: Bench) -> None:
     async with connected(bench) as client:
         result = await client.call_tool("generate_image", {"prompt": "x", "n": "3", **SMALL})
-    assert [block.type for block in result.content] == ["image", "image", "image", "text"]
-    for block in result.content[:-1]:
+    assert [block.type for block in result.content] == [*["image"] * 3, *["resource_link"] * 3, "text"]
+    for block in result.content[:3]:
         assert isinstance(block, ImageContent)
         assert opened(base64.b64decode(block.data)).size == (1024, 640)
 
@@ -186,30 +190,6 @@ async def test_an_errors_hint_stands_beside_its_sentence(bench: Bench) -> None:
     assert text_of(result) == "/etc is a system folder. Choose another output_dir."
 
 
-async def test_a_picture_that_was_moved_away_is_still_told(bench: Bench) -> None:
-    from gpt_image_2_mcp.requests import GenerateRequest
-    from gpt_image_2_mcp.server.delivery import deliver
-
-    result = made(await bench.service().generate(GenerateRequest(prompt="x", **SMALL)))
-    path = Path(result.images[0].file_path)
-    path.unlink()
-    delivered = await deliver(result)
-    assert [block.type for block in delivered.content] == ["text"]
-    assert str(path) in text_of(delivered)
-
-
-async def test_a_result_never_grows_so_large_that_it_closes_the_connection(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with connected(bench) as client:
-        one = await client.call_tool("generate_image", {"prompt": "x", **SMALL})
-        monkeypatch.setattr("gpt_image_2_mcp.server.delivery.INLINE_LIMIT", len(one.content[0].data) * 2)  # type: ignore[union-attr]
-        many = await client.call_tool("generate_image", {"prompt": "x", "n": 4, **SMALL})
-    assert 1 <= sum(block.type == "image" for block in many.content) < 4
-    assert "of 4 pictures; the others are too large" in text_of(many)
-    assert len(many.structured_content["images"]) == 4
-
-
 def test_paid_tools_are_neither_read_only_nor_idempotent() -> None:
     hints = {spec.name: spec.annotations for spec in TOOLS}
     for name in ("generate_image", "edit_image", "start_edit_session", "continue_edit_session"):
@@ -219,6 +199,8 @@ def test_paid_tools_are_neither_read_only_nor_idempotent() -> None:
     assert hints["end_edit_session"].idempotent_hint
 
 
-def test_all_tools_together_stay_small_in_a_models_context() -> None:
-    listing = [spec.listing().model_dump(mode="json", by_alias=True, exclude_none=True) for spec in TOOLS]
-    assert len(json.dumps(listing, separators=(",", ":"))) <= 16_000
+@pytest.mark.parametrize("hides_images", [False, True])
+def test_all_tools_together_stay_small_in_a_models_context(hides_images: bool) -> None:
+    tools = [spec.listing(hides_images=hides_images) for spec in TOOLS]
+    listing = ListToolsResult(tools=tools).model_dump_json(by_alias=True, exclude_none=True)
+    assert len(listing.encode()) <= 16_000

@@ -4,6 +4,7 @@ import base64
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +21,13 @@ from mcp.types import (
 
 from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.preferences import Preferences
+from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.refusals import RESOURCE_NOT_FOUND, guarded
 from gpt_image_2_mcp.server.resources import PREVIEW_BYTES, Resources, links_to
-from tests.support.pictures import opened, picture
+from tests.support.pictures import noise, opened, picture
 from tests.support.services import Bench
-from tests.support.upstreams import sandboxed, tiny
+from tests.support.upstreams import canned, sandboxed, tiny
 
 pytestmark = pytest.mark.anyio
 Era = Literal["auto", "legacy"]
@@ -151,15 +154,17 @@ async def test_a_file_that_is_not_what_was_saved_is_refused_by_its_path(
     assert caught.value.error.code == {"auto": INVALID_PARAMS, "legacy": RESOURCE_NOT_FOUND}[era]
 
 
-async def test_a_picture_larger_than_the_client_takes_is_told_by_its_path(
-    bench: Bench, era: Era, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_picture_larger_than_the_client_takes_is_told_by_its_path(bench: Bench, era: Era) -> None:
     async with connected(bench, era) as client:
         (image,) = await generated(client)
-        monkeypatch.setattr("gpt_image_2_mcp.server.app.INLINE_LIMIT", image["size_bytes"])
+
+    def taking(cap: int) -> Client:
+        return Client(create_server(bench.service(), Preferences(replace(DEFAULT, cap=cap))), mode=era)
+
+    async with taking(image["size_bytes"]) as client:
         with pytest.raises(MCPError, match="more than this client takes at once") as caught:
             await client.read_resource(f"image://{image['id']}")
-        monkeypatch.setattr("gpt_image_2_mcp.server.app.INLINE_LIMIT", image["size_bytes"] * 4 // 3 + 2100)
+    async with taking(image["size_bytes"] * 4 // 3 + 2100) as client:
         assert len((await blob(client, f"image://{image['id']}"))[0]) == image["size_bytes"]
     assert caught.value.error.code == INVALID_REQUEST
     assert image["file_path"] in caught.value.error.message
@@ -204,32 +209,21 @@ async def read(resources: Resources, uri: str) -> Any:
     return await handler(Context(), ReadResourceRequestParams(uri=uri))  # type: ignore[arg-type]
 
 
-async def test_a_preview_is_made_of_the_saved_picture_within_what_the_client_takes(bench: Bench) -> None:
-    asked: list[tuple[bytes, int]] = []
-
-    def preview(data: bytes, budget: int) -> tuple[bytes, str]:
-        asked.append((data, budget))
-        return picture(format_="WEBP"), "image/webp"
-
+@pytest.mark.parametrize(("webp", "mime_type"), [(True, "image/webp"), (False, "image/jpeg")])
+@pytest.mark.parametrize("cap", [10_000_000, 100_000])
+async def test_a_preview_is_as_large_as_the_client_takes_and_of_a_kind_that_it_shows(
+    bench: Bench, cap: int, webp: bool, mime_type: str
+) -> None:
+    bench.recorder = canned(body={"data": [{"b64_json": base64.b64encode(noise(1024, 1024)).decode()}]})
     service = bench.service()
     async with Client(create_server(service)) as client:
         (image,) = await generated(client)
-    for limit in (10_000_000, 100_000):
-        resources = Resources(service, lambda _context, limit=limit: limit, preview)  # type: ignore[misc]
-        (content,) = (await read(resources, f"image://{image['id']}/preview")).contents
-        assert content.mime_type == "image/webp"
-        assert opened(base64.b64decode(content.blob)).size == (64, 48)
-    saved = Path(image["file_path"]).read_bytes()
-    assert asked[0] == (saved, PREVIEW_BYTES)
-    assert asked[1][0] == saved
-    assert 70_000 < asked[1][1] < 75_000
-
-
-async def test_without_a_maker_of_previews_the_picture_itself_is_the_preview(bench: Bench) -> None:
-    async with connected(bench) as client:
-        (image,) = await generated(client)
-        data, _ = await blob(client, f"image://{image['id']}/preview")
-    assert data == Path(image["file_path"]).read_bytes()
+    resources = Resources(service, lambda _context: replace(DEFAULT, cap=cap, webp=webp))
+    (content,) = (await read(resources, f"image://{image['id']}/preview")).contents
+    assert content.mime_type == mime_type
+    assert len(content.blob) * 3 // 4 <= PREVIEW_BYTES
+    assert len(content.blob) < cap
+    assert 100 < opened(base64.b64decode(content.blob)).width < 1024
 
 
 async def test_a_picture_in_the_making_is_read_by_its_operation_and_number_and_never_kept(
@@ -256,10 +250,12 @@ async def test_a_picture_in_the_making_is_made_smaller_for_a_client_that_takes_l
     async with Client(create_server(service)) as client:
         made = await client.call_tool("generate_image", {"prompt": "x", "partial_images": 1, **SMALL})
     uri = f"image://{made.structured_content['operation_id']}/partial/0"
-    smaller = Resources(service, lambda _context: 5000, lambda _data, _budget: (b"small", "image/webp"))
-    assert base64.b64decode((await read(smaller, uri)).contents[0].blob) == b"small"
-    with pytest.raises(MCPError, match="larger than this client takes at once") as caught:
-        await read(Resources(service, lambda _context: 5000), uri)
+    smaller = Resources(service, lambda _context: replace(DEFAULT, cap=5000))
+    data = base64.b64decode((await read(smaller, uri)).contents[0].blob)
+    assert len(data) < 5000
+    assert opened(data).width < 1024
+    with pytest.raises(MCPError, match="No preview of the picture is small enough") as caught:
+        await read(Resources(service, lambda _context: replace(DEFAULT, cap=2100)), uri)
     assert caught.value.error.code == INVALID_REQUEST
 
 

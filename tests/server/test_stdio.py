@@ -157,6 +157,15 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence(home: Path) -> None:
     )
 
 
+def test_a_client_that_nobody_knows_stops_the_start_with_those_that_are_known(home: Path) -> None:
+    with started(home, GPT_IMAGE_2_CLIENT_PROFILE="netscape") as process:
+        out, log = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, b"")
+    assert log.startswith(
+        b"Error: GPT_IMAGE_2_CLIENT_PROFILE names no client that is known. Known are default, "
+    )
+
+
 def test_it_leaves_when_stdin_closes(home: Path) -> None:
     with started(home) as process:
         initialize(process)

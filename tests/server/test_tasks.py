@@ -105,7 +105,7 @@ def hold() -> Hold:
 
 @pytest.fixture
 async def bench(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    monkeypatch.setattr("gpt_image_2_mcp.server.app.TASK_WAIT_S", 0.0)
+    monkeypatch.setattr("gpt_image_2_mcp.server.calls.TASK_WAIT_S", 0.0)
     bench = Bench(tmp_path, recorder=tiny(), gateway=hold)
     bench.before_close.append(hold.let_go.set)
     yield bench
@@ -136,7 +136,7 @@ async def test_a_call_that_takes_longer_is_a_task_whose_result_is_the_calls(benc
         assert client.server_capabilities.extensions == {EXTENSION: {}}
         hold.let_go.set()
         result = await call
-    image, text = result.content
+    image, _, text = result.content
     assert isinstance(image, ImageContent)
     assert isinstance(text, TextContent)
     path = Path(result.structured_content["images"][0]["file_path"])
@@ -268,7 +268,7 @@ async def test_what_is_free_or_refused_is_answered_at_once(
 async def test_a_call_that_ends_soon_needs_no_polling(
     bench: Bench, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpt_image_2_mcp.server.app.TASK_WAIT_S", 60.0)
+    monkeypatch.setattr("gpt_image_2_mcp.server.calls.TASK_WAIT_S", 60.0)
     hold.let_go.set()
     polling = Polling()
     async with connected(bench, polling) as client:

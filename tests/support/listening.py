@@ -16,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.server.http import HttpServer, listen
+from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
 from gpt_image_2_mcp.service import ImageService
 
@@ -63,11 +64,11 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    service: ImageService, wait_s: float | None = None, **terms: Any
+    service: ImageService, preferences: Preferences = BY_PROFILE, **terms: Any
 ) -> AsyncIterator[Listening]:
     """`service` over HTTP; leaving ends it as a signal would."""
     at = listen(LOOPBACK)
-    server = HttpServer(service, wait_s, replace(TERMS, **terms))
+    server = HttpServer(service, preferences, replace(TERMS, **terms))
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve, at)
         try:

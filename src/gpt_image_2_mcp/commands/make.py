@@ -18,6 +18,7 @@ from gpt_image_2_mcp.requests import (
     Arguments,
     EditRequest,
     GenerateRequest,
+    Shown,
     parse_arguments,
 )
 from gpt_image_2_mcp.roots import folder_of, real_path
@@ -28,6 +29,7 @@ from gpt_image_2_mcp.settings import Settings
 from gpt_image_2_mcp.sources.local import local_path
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
+_NOT_FLAGS = {*_POSITIONAL, *Shown.model_fields}
 Make = Callable[[ImageService, Any], Awaitable[PictureResult]]
 
 
@@ -53,7 +55,7 @@ def _parameters(request: type[Arguments]) -> list[click.Parameter]:
     ]
     return [
         *positional,
-        *(_option(request, field) for field in request.model_fields if field not in _POSITIONAL),
+        *(_option(request, field) for field in request.model_fields if field not in _NOT_FLAGS),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the structured result."),
         click.Option(["--sandbox"], is_flag=True, help="Draw on this machine: no key, no cost."),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.server.preferences import Preferences
 
 
 @click.command()
@@ -30,7 +34,20 @@ def serve(address: str | None) -> None:
         return
     from gpt_image_2_mcp.server.app import serve_stdio
 
-    run_with_service(settings, lambda service: serve_stdio(service, settings.wait_s))
+    preferences = preferences_or_exit(settings)
+    run_with_service(settings, lambda service: serve_stdio(service, preferences))
+
+
+def preferences_or_exit(settings: Settings) -> Preferences:
+    """What the settings say of clients; a client that is not known ends the process with its sentence."""
+    from gpt_image_2_mcp.server.preferences import Preferences
+    from gpt_image_2_mcp.server.profiles import named
+
+    try:
+        profile = named(settings.client_profile) if settings.client_profile else None
+    except ImageServerError as error:
+        fail(error)
+    return Preferences(profile, settings.inline, settings.wait_s)
 
 
 def _serve_http(settings: Settings, text: str) -> None:
@@ -38,6 +55,7 @@ def _serve_http(settings: Settings, text: str) -> None:
     from gpt_image_2_mcp.server.http import HttpServer, listen
     from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
 
+    preferences = preferences_or_exit(settings)
     try:
         http, address = settings.http, Address.parse(text)
         hosts = allowed_hosts(address, http.allowed_hosts, token_given=http.token is not None)
@@ -52,6 +70,6 @@ def _serve_http(settings: Settings, text: str) -> None:
     click.echo(f"Serving MCP at {url}{f'; the bearer token stands in {file}' if file else ''}", err=True)
 
     async def work(service: ImageService) -> None:
-        await HttpServer(service, settings.wait_s, terms).serve(listening)
+        await HttpServer(service, preferences, terms).serve(listening)
 
     run_with_service(replace(settings, local_paths=http.local_paths), work)

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, StorageError
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.guards import STAY, BearerToken, Refusals, Visits
+from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.terms import PATH, Address, Terms
 from gpt_image_2_mcp.service import ImageService
@@ -44,10 +45,10 @@ LEAVE_WITHIN_S: Final = 5
 class HttpServer:
     """One service, served at one address on given terms."""
 
-    def __init__(self, service: ImageService, wait_s: float | None, terms: Terms) -> None:
+    def __init__(self, service: ImageService, preferences: Preferences, terms: Terms) -> None:
         self._service, self._terms = service, terms
         self._sessions = StreamableHTTPSessionManager(
-            _served_while_there(_created(service, wait_s, terms)),
+            _served_while_there(_created(service, preferences, terms)),
             stateless=terms.stateless,
             max_request_body_size=terms.body_limit,
             # Always explicit: without it the SDK checks nothing on any address but loopback (mcp 2.3.0).
@@ -143,8 +144,8 @@ def listen(address: Address) -> socket.socket:
         ) from None
 
 
-def _created(service: ImageService, wait_s: float | None, terms: Terms) -> Server[Any]:
-    server = create_server(service, wait_s)
+def _created(service: ImageService, preferences: Preferences, terms: Terms) -> Server[Any]:
+    server = create_server(service, preferences)
     if not terms.local_paths:
         server.instructions = f"{server.instructions}{NO_PATHS}"
     return server

@@ -24,17 +24,17 @@ from mcp.types import (
 from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
 from gpt_image_2_mcp.models import CataloguedImage
 from gpt_image_2_mcp.picture_names import address_of
+from gpt_image_2_mcp.pictures import preview
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import ImageFile
+from gpt_image_2_mcp.server.profiles import Profile
 from gpt_image_2_mcp.server.refusals import Context
 from gpt_image_2_mcp.service import ImageService
 
 Encoded = tuple[bytes, str]
 """A picture's bytes and their MIME type."""
-Limit = Callable[[Context], int]
-"""How many bytes of JSON the client of a request takes in one result."""
-Preview = Callable[[bytes, int], Encoded]
-"""Makes of a picture one of at most so many bytes. Blocks."""
+ProfileOf = Callable[[Context], Profile]
+"""What the client of a request takes."""
 
 PICTURE: Final = "image://{id}"
 PREVIEW: Final = "image://{id}/preview"
@@ -65,9 +65,8 @@ def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
 class Resources:
     """The handlers of resources/list, resources/templates/list and resources/read."""
 
-    def __init__(self, service: ImageService, limit: Limit, preview: Preview | None = None) -> None:
-        self._service, self._library = service, service.library
-        self._limit, self._preview = limit, preview
+    def __init__(self, service: ImageService, profile_of: ProfileOf) -> None:
+        self._service, self._library, self._profile_of = service, service.library, profile_of
 
     async def recent(self, _context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """The latest pictures, the newest first, a page at a time."""
@@ -89,12 +88,13 @@ class Resources:
         parts = _URI.fullmatch(params.uri)
         if parts is None:
             raise ImageNotFound(f"{clean(params.uri, 200)} is no address of a picture.")
-        id_, preview, partial = parts.groups()
-        room = (self._limit(context) - _ENVELOPE_BYTES) * 3 // 4
+        id_, as_preview, partial = parts.groups()
+        profile = self._profile_of(context)
+        room = (profile.cap - _ENVELOPE_BYTES) * 3 // 4
         if partial is not None:
-            data, mime_type = await self._read_partial(id_, int(partial), room)
-        elif preview:
-            data, mime_type = await self._read_preview(id_, room)
+            data, mime_type = await self._read_partial(id_, int(partial), room, profile)
+        elif as_preview:
+            data, mime_type = await self._read_preview(id_, room, profile)
         else:
             data, mime_type = await self._read_whole(id_, room)
         text = await run_sync(pybase64.b64encode_as_string, data)
@@ -111,19 +111,21 @@ class Resources:
             raise _too_large(found)
         return await self._library.read(found), found.image.mime_type
 
-    async def _read_preview(self, id_: str, room: int) -> Encoded:
-        if self._preview is None:
-            return await self._read_whole(id_, room)
+    async def _read_preview(self, id_: str, room: int, profile: Profile) -> Encoded:
         data = await self._library.read(await self._library.find(id_))
-        return await run_sync(self._preview, data, min(room, PREVIEW_BYTES))
+        return await run_sync(_small, data, min(room, PREVIEW_BYTES), profile)
 
-    async def _read_partial(self, operation_id: str, index: int, room: int) -> Encoded:
+    async def _read_partial(self, operation_id: str, index: int, room: int, profile: Profile) -> Encoded:
         data, mime_type = await self._service.partial(operation_id, index)
-        if len(data) <= room:
-            return data, mime_type
-        if self._preview is None:
-            raise ImageTooLarge("The partial picture is larger than this client takes at once.")
-        return await run_sync(self._preview, data, room)
+        return (data, mime_type) if len(data) <= room else await run_sync(_small, data, room, profile)
+
+
+def _small(data: bytes, budget: int, profile: Profile) -> Encoded:
+    """The picture in at most `budget` bytes, as this client can show it."""
+    made = preview(data, budget, webp=profile.webp, max_edge=profile.max_edge)
+    if made is None:
+        raise ImageTooLarge("No preview of the picture is small enough for this client.")
+    return made.data, made.mime_type
 
 
 TEMPLATES: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -20,13 +21,13 @@ from gpt_image_2_mcp.results import (
 )
 
 
-def summarize(result: BaseModel) -> str:
-    """The text block of a tool result."""
+def summarize(result: BaseModel, remarks: Sequence[str] = ()) -> str:
+    """The text block of a tool result; `remarks` say how each picture is shown, where that is to be said."""
     match result:
         case ImageResult():
-            return _pictures(result)
+            return _pictures(result, remarks)
         case ImportResult():
-            return _import(result)
+            return _import(result, remarks)
         case WorkingResult():
             return _working(result)
         case EndSessionResult(ended=True):
@@ -39,7 +40,7 @@ def summarize(result: BaseModel) -> str:
             return result.model_dump_json()
 
 
-def _pictures(result: ImageResult) -> str:
+def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
     count = len(result.images)
     applied = result.applied.model_dump(exclude_none=True)
     settings = ", ".join(f"{name}={clean(value, 40)}" for name, value in applied.items())
@@ -48,7 +49,7 @@ def _pictures(result: ImageResult) -> str:
         f"Made {count} {label}{'' if count == 1 else 's'} with {clean(result.model, 100)}.",
         f"- Applied: {settings}",
         f"- Saved to: {Path(result.images[0].file_path).parent}",
-        *map(_file, result.images),
+        *_files(result.images, remarks),
     ]
     if result.usage:
         lines.append(f"- Tokens: {_tokens(result.usage)}")
@@ -66,18 +67,19 @@ def _pictures(result: ImageResult) -> str:
     return "\n".join(lines)
 
 
-def _file(image: ImageFile) -> str:
-    size = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}"
-    return f"  - {image.file_path} ({size}, id {image.id})"
+def _files(images: Sequence[ImageFile], remarks: Sequence[str]) -> Iterator[str]:
+    for image, remark in zip(images, (*remarks, *[""] * len(images)), strict=False):
+        facts = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}, id {image.id}"
+        yield f"  - {image.file_path} ({facts}{'; ' if remark else ''}{remark})"
 
 
-def _import(result: ImportResult) -> str:
+def _import(result: ImportResult, remarks: Sequence[str]) -> str:
     ids = ", ".join(address_of(image.id) for image in result.images)
     return "\n".join(
         [
             f"Imported {clean(result.source, 300)} as {ids}.",
             "- Saved to:",
-            *map(_file, result.images),
+            *_files(result.images, remarks),
         ]
     )
 

@@ -52,13 +52,21 @@ class ToolSpec:
     run: Run
     annotations: ToolAnnotations
 
-    def listing(self) -> Tool:
+    @property
+    def shows_pictures(self) -> bool:
+        return any(issubclass(result, ImageResult) for result in self.results)
+
+    def listing(self, *, hides_images: bool = False) -> Tool:
+        """As a client is told of it. An output schema obliges us to structured content, so where that hides
+        pictures the tools that show some have none.
+        """
+        described = not (hides_images and self.shows_pictures)
         return Tool(
             name=self.name,
             title=self.title,
             description=self.description,
             input_schema=input_schema(self.request),
-            output_schema=output_schema(*self.results),
+            output_schema=output_schema(*self.results) if described else None,
             annotations=self.annotations,
         )
 

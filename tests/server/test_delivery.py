@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
+from PIL import Image
+
+from gpt_image_2_mcp.models import AppliedOptions
+from gpt_image_2_mcp.requests import Inline
+from gpt_image_2_mcp.results import (
+    EndSessionResult,
+    ImageFile,
+    ImageResult,
+    RequestedOptions,
+    WorkingResult,
+)
+from gpt_image_2_mcp.server.delivery import ENVELOPE_BYTES, Delivery, wire_bytes
+from gpt_image_2_mcp.server.profiles import DEFAULT, Profile, named
+from tests.support.pictures import noise, opened, picture
+
+pytestmark = pytest.mark.anyio
+MODES: tuple[Inline, ...] = ("auto", "preview", "full", "none")
+
+
+def kept(folder: Path, name: str, data: bytes, mime_type: str = "image/png") -> ImageFile:
+    path = folder / name
+    path.write_bytes(data)
+    size = opened(data).size if data.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF")) else (1, 1)
+    return ImageFile(
+        id="0123456789ab-1",
+        file_path=str(path),
+        filename=name,
+        size_bytes=len(data),
+        mime_type=mime_type,
+        width=size[0],
+        height=size[1],
+    )
+
+
+def result_of(*images: ImageFile, prompt: str = "a fox", note: str | None = None) -> ImageResult:
+    return ImageResult(
+        operation_id="0f1e2d3c",
+        model="gpt-image-2",
+        prompt=prompt,
+        requested=RequestedOptions(size="auto", quality="auto", n=len(images), format="png"),
+        applied=AppliedOptions(size=None, quality=None, background=None, output_format=None),
+        images=list(images),
+        usage=None,
+        cost_usd_estimated=None,
+        note=note,
+    )
+
+
+def shown(result: CallToolResult) -> list[ImageContent]:
+    return [block for block in result.content if isinstance(block, ImageContent)]
+
+
+def said(result: CallToolResult) -> str:
+    block = result.content[-1]
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+def facts(result: CallToolResult) -> dict[str, Any]:
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+def small(**changes: Any) -> Profile:
+    return replace(DEFAULT, **changes)
+
+
+async def test_a_picture_that_fits_is_shown_whole(tmp_path: Path) -> None:
+    data = picture(640, 400)
+    result = await Delivery().deliver(result_of(kept(tmp_path, "a.png", data)))
+    (block,) = shown(result)
+    assert base64.b64decode(block.data) == data
+    assert block.mime_type == "image/png"
+    assert facts(result)["images"][0]["file_path"] in said(result)
+    assert "preview" not in said(result)
+    assert "note" not in facts(result)
+
+
+async def test_a_picture_that_does_not_fit_is_shown_as_a_preview_that_says_so(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", noise(1024, 1024))
+    result = await Delivery().deliver(result_of(image))
+    (block,) = shown(result)
+    preview = opened(base64.b64decode(block.data))
+    assert (block.mime_type, preview.format) == ("image/jpeg", "JPEG")
+    label = (
+        f"{image.file_path} (3.00 MiB, 1024x1024, id {image.id}; shown here as a preview of {preview.width}x"
+    )
+    assert label in said(result)
+    assert facts(result)["note"] == "Shown here as previews; the files hold the pictures at full size."
+    assert facts(result)["note"] in said(result)
+    assert 450_000 < wire_bytes(result) <= DEFAULT.budget - ENVELOPE_BYTES + 1000
+
+
+async def test_what_one_picture_leaves_of_its_share_is_the_others(tmp_path: Path) -> None:
+    images = [kept(tmp_path, f"{name}.png", noise(edge, edge)) for name, edge in (("a", 600), ("b", 100))]
+    tiny = small(budget=300_000)
+    result = await Delivery(tiny).deliver(result_of(*images))
+    first, second = shown(result)
+    assert base64.b64decode(second.data) == noise(100, 100)
+    assert len(first.data) > 200_000
+    assert said(result).count("shown here as a preview") == 1
+
+
+async def test_pictures_that_fit_together_are_all_whole_though_one_exceeds_its_share(tmp_path: Path) -> None:
+    images = [kept(tmp_path, f"{edge}.png", noise(edge, edge)) for edge in (300, 60, 50)]
+    result = await Delivery(small(budget=395_000)).deliver(result_of(*images))
+    assert [base64.b64decode(block.data) for block in shown(result)] == [
+        noise(edge, edge) for edge in (300, 60, 50)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 10])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("profile", ["default", "claude-desktop", "codex"])
+async def test_no_result_exceeds_what_the_client_takes(
+    tmp_path: Path, profile: str, mode: Inline, count: int
+) -> None:
+    image = kept(tmp_path, "a.png", noise(700, 700))
+    who = named(profile)
+    result = await Delivery(who).deliver(result_of(*[image] * count, prompt='"\U0001f98a' * 16_000), mode)
+    assert wire_bytes(result) + ENVELOPE_BYTES <= (who.cap if mode == "full" else who.budget)
+    assert len(shown(result)) == (0 if mode == "none" else count)
+
+
+async def test_full_is_cut_back_to_the_cap_with_a_note(tmp_path: Path) -> None:
+    images = [kept(tmp_path, f"{i}.png", noise(500, 500)) for i in range(3)]
+    result = await Delivery(small(cap=2_200_000)).deliver(result_of(*images), "full")
+    assert len(shown(result)) == 3
+    assert "image/jpeg" in {block.mime_type for block in shown(result)}
+    assert wire_bytes(result) + ENVELOPE_BYTES <= 2_200_000
+    assert "since this client takes no more" in facts(result)["note"]
+
+
+async def test_preview_makes_one_though_the_file_would_fit(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", noise(200, 200))
+    (block,) = shown(await Delivery(inline="preview").deliver(result_of(image)))
+    assert block.mime_type == "image/jpeg"
+
+
+async def test_none_shows_nothing_and_tells_the_path(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", picture())
+    result = await Delivery(inline="none").deliver(result_of(image))
+    assert [block.type for block in result.content] == ["text"]
+    assert f"{image.file_path} (" in said(result)
+    assert "not shown here" in said(result)
+
+
+async def test_a_call_may_ask_for_another_way_than_the_setting(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", picture())
+    assert shown(await Delivery(inline="none").deliver(result_of(image), "full"))
+    assert not shown(await Delivery(inline="full").deliver(result_of(image), "none"))
+
+
+async def test_a_preview_goes_beside_the_note_that_is_there(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", noise(1024, 1024))
+    result = await Delivery().deliver(result_of(image, note="Size 9x9 was asked for."))
+    assert facts(result)["note"].startswith("Size 9x9 was asked for. Shown here as previews;")
+
+
+# Pictures that cannot be shown
+
+
+@pytest.mark.parametrize("mode", ["auto", "preview", "full"])
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"<svg/>", "no PNG, JPEG, WebP or GIF"),
+        (noise(600, 600)[:500_000], "it is damaged"),
+        (picture(9000, 8000), "too many pixels"),
+    ],
+    ids=["svg", "torn", "huge"],
+)
+async def test_a_picture_that_cannot_be_shown_is_told_by_its_path(
+    tmp_path: Path, data: bytes, why: str, mode: Inline
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    image = kept(tmp_path, "b.png", picture()).model_copy(
+        update={"file_path": str(path), "size_bytes": len(data)}
+    )
+    delivery = Delivery(small(cap=600_000, budget=500_000))
+    result = await delivery.deliver(result_of(image, kept(tmp_path, "c.png", picture())), mode)
+    assert len(shown(result)) == 1
+    assert f"{path} (" in said(result)
+    assert why in said(result)
+    assert "1 of 2 pictures could not be shown here: open the files." in facts(result)["note"]
+
+
+async def test_a_picture_that_was_moved_away_is_still_told(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", picture())
+    Path(image.file_path).unlink()
+    result = await Delivery().deliver(result_of(image))
+    assert [block.type for block in result.content] == ["text"]
+    assert f"{image.file_path} (" in said(result)
+    assert "No such file" in said(result)
+
+
+async def test_where_a_client_has_no_room_the_path_is_told(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", noise(300, 300))
+    result = await Delivery(small(budget=3000)).deliver(result_of(image))
+    assert shown(result) == []
+    assert "no room" in said(result)
+
+
+# What kind of pictures a client takes
+
+
+async def test_webp_goes_to_clients_that_take_it_only(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.webp", picture(300, 200, "WEBP"), "image/webp")
+    for takes, mime_type in ((True, "image/webp"), (False, "image/jpeg")):
+        (block,) = shown(await Delivery(small(webp=takes)).deliver(result_of(image)))
+        assert block.mime_type == mime_type
+        (block,) = shown(await Delivery(small(webp=takes)).deliver(result_of(image), "full"))
+        assert block.mime_type == "image/webp"
+
+
+async def test_a_picture_over_the_clients_longest_edge_becomes_a_preview_though_it_fits(
+    tmp_path: Path,
+) -> None:
+    image = kept(tmp_path, "a.png", picture(3000, 1500))
+    (block,) = shown(await Delivery(small(max_edge=2000)).deliver(result_of(image)))
+    assert opened(base64.b64decode(block.data)).size == (2000, 1000)
+
+
+async def test_what_the_bytes_are_is_what_they_are_called(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", picture(format_="JPEG"))
+    (block,) = shown(await Delivery().deliver(result_of(image)))
+    assert block.mime_type == "image/jpeg"
+
+
+# Structured content
+
+
+async def test_where_structured_content_hides_pictures_the_same_json_stands_in_the_text(
+    tmp_path: Path,
+) -> None:
+    result = result_of(kept(tmp_path, "a.png", noise(1024, 1024)), prompt="ein Füchslein")
+    beside = await Delivery(small(webp=True)).deliver(result)
+    instead = await Delivery(small(webp=True, hides_images=True)).deliver(result)
+    assert instead.structured_content is None
+    words, _, told = said(instead).rpartition("\n\n")
+    assert json.loads(told) == facts(beside)
+    assert "shown here as a preview" in words
+    assert "ein Füchslein" in told
+
+
+async def test_a_call_that_is_still_working_is_told_likewise() -> None:
+    working = WorkingResult(operation_id="0f1e2d3c", elapsed_seconds=50, expected_seconds=None)
+    assert facts(await Delivery().deliver(working))["operation_id"] == "0f1e2d3c"
+    instead = await Delivery(small(hides_images=True)).deliver(working)
+    assert instead.structured_content is None
+    assert json.loads(said(instead).rpartition("\n\n")[2])["status"] == "working"
+
+
+async def test_results_without_pictures_are_structured_for_everybody() -> None:
+    ended = EndSessionResult(ended=True, session_id="s")
+    assert facts(await Delivery(small(hides_images=True)).deliver(ended))["ended"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("hides_images", [False, True])
+async def test_no_base64_stands_outside_image_blocks(
+    tmp_path: Path, mode: Inline, hides_images: bool
+) -> None:
+    image = kept(tmp_path, "a.png", noise(1024, 1024))
+    result = await Delivery(small(hides_images=hides_images)).deliver(result_of(image), mode)
+    blocks = shown(result)
+    rest = result.model_copy(
+        update={"content": [block for block in result.content if block not in blocks]}
+    ).model_dump_json()
+    assert len(rest) < 5000
+    for block in blocks:
+        for start in (0, 600, len(block.data) // 2):
+            assert block.data[start : start + 40] not in rest
+
+
+# Links
+
+
+async def test_links_stand_between_the_pictures_and_the_words_and_are_counted(tmp_path: Path) -> None:
+    def links(images: Sequence[ImageFile]) -> list[ResourceLink]:
+        return [ResourceLink(uri=f"image://{image.id}", name=image.filename * 10_000) for image in images]
+
+    image = kept(tmp_path, "a.png", noise(1024, 1024))
+    result = await Delivery(links=links).deliver(result_of(image))
+    assert [block.type for block in result.content] == ["image", "resource_link", "text"]
+    assert wire_bytes(result) + ENVELOPE_BYTES <= DEFAULT.budget
+
+
+def test_the_size_of_a_result_is_counted_as_the_transport_that_escapes_most_writes_it() -> None:
+    result = CallToolResult(content=[TextContent(type="text", text="\U0001f98a")])
+    assert wire_bytes(result) == len(
+        '{"content":[{"text":"\\ud83e\\udd8a","type":"text"}],"isError":false}'
+    ) or wire_bytes(result) > len(result.model_dump_json(by_alias=True, exclude_none=True).encode())
+
+
+def test_an_image_block_costs_no_more_than_is_reckoned() -> None:
+    from gpt_image_2_mcp.server.delivery import Showing
+
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    block = ImageContent(
+        type="image", data=base64.b64encode(buffer.getvalue()).decode(), mime_type="image/webp"
+    )
+    empty, one = CallToolResult(content=[]), CallToolResult(content=[block])
+    assert wire_bytes(one) - wire_bytes(empty) <= Showing("", block).cost
