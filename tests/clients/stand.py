@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -77,10 +78,12 @@ class Stand:
             text=True,
         ) as process:
             assert process.stderr is not None
-            line = process.stderr.readline()
-            assert line.startswith("Serving MCP at "), line + process.stderr.read()
-            yield line.split()[3].rstrip(";")
-            process.terminate()
+            try:
+                # It first says that another API address is set.
+                (line,) = islice((line for line in process.stderr if line.startswith("Serving MCP")), 1)
+                yield line.split()[3].rstrip(";")
+            finally:
+                process.terminate()
             process.communicate(timeout=30)
         assert process.returncode == 0
 

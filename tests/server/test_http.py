@@ -215,7 +215,10 @@ async def test_a_picture_within_the_limit_comes_in_by_data_url(bench: Bench, era
 
 async def test_more_connections_than_allowed_are_told_so_and_later_served(bench: Bench) -> None:
     async with listening(bench.service(), connections=3) as at:
-        idle = [await anyio.connect_tcp("127.0.0.1", at.port) for _ in range(3)]
+        idle = [await anyio.connect_tcp("127.0.0.1", at.port) for _ in range(2)]
+        async with at.http() as http:
+            assert (await http.get("/healthz")).status_code == 200
+        idle += [await anyio.connect_tcp("127.0.0.1", at.port) for _ in range(2)]
         async with at.http() as http:
             assert (await http.get("/healthz")).status_code == 503
         for connection in idle:

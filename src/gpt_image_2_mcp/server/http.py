@@ -74,7 +74,7 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=terms.connections,
+                limit_concurrency=terms.connections + 1,  # uvicorn refuses the one that reaches it (0.54)
                 timeout_graceful_shutdown=LEAVE_WITHIN_S,
             )
         )
