@@ -35,8 +35,8 @@ from gpt_image_2_mcp.service import ImageService
 logger = logging.getLogger(__name__)
 
 NO_PATHS: Final = (
-    "\n- This server runs on another machine: it reads no paths, so give image inputs as https URLs and "
-    "leave out output_dir."
+    "\n- This server runs on another machine: it reads no paths, so give image inputs as https URLs or "
+    "image:// ids and leave out output_dir."
 )
 LEAVE_WITHIN_S: Final = 5
 """How long answers on their way may take once the server is leaving."""
