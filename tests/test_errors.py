@@ -9,6 +9,7 @@ import pytest
 
 from gpt_image_2_mcp import errors
 from gpt_image_2_mcp.errors import (
+    Busy,
     ImageServerError,
     InvalidRequest,
     ModerationBlocked,
@@ -72,9 +73,14 @@ def test_a_given_hint_replaces_the_default_one_even_when_it_is_empty() -> None:
 
 
 def test_only_what_was_proven_unsent_or_limited_or_waits_its_turn_invites_another_call() -> None:
-    assert {cls for cls in ALL if cls.retryable} == {Unreachable, RateLimited, SessionBusy}
+    assert {cls for cls in ALL if cls.retryable} == {Unreachable, RateLimited, SessionBusy, Busy}
     assert not Unsendable.retryable
     assert not any(cls.retryable for cls in tree(OutcomeUnknown))
+
+
+def test_a_busy_server_says_how_long_to_wait_where_it_knows() -> None:
+    assert str(Busy("Full.", wait_s=11.2)) == "Full. Wait about 12 s, then call again; nothing was sent."
+    assert str(Busy("Full.")) == "Full. Wait a while, then call again; nothing was sent."
 
 
 def test_upstream_errors_carry_the_request_id() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,21 @@ from typing import Any
 import httpx2
 import pytest
 
-from gpt_image_2_mcp.errors import InvalidAnswer, ModelNotFound, RateLimited, Rejected, StorageError
+from gpt_image_2_mcp.errors import (
+    Busy,
+    InputError,
+    InvalidAnswer,
+    ModelNotFound,
+    RateLimited,
+    Rejected,
+    StorageError,
+)
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import StoredImage
-from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, GetResultRequest
+from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, GetResultRequest, RenderOptions
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.spool import KEEP_RAW_S
+from tests.support.doors import Door
 from tests.support.pictures import opened, picture
 from tests.support.services import Bench, made
 from tests.support.upstreams import canned, scripted, streamed
@@ -184,6 +196,67 @@ async def test_the_estimate_is_logged_without_the_prompt(
     assert first == "generate with gpt-image-2: 1 picture(s), at most about $0.2109"
     assert second == "edit with a-new-one: 2 picture(s), an unknown price"
     assert "secret" not in caplog.text
+
+
+async def test_calls_over_the_limit_are_refused_before_anything_is_read_or_written(bench: Bench) -> None:
+    door = Door()
+    bench.gateway, bench.limits = door.before, Limits(in_flight=2, queue=3)
+    bench.before_close.append(door.open)
+    service = bench.service()
+    (bench.folder / "in.png").write_bytes(picture())
+    requests = [EditRequest(prompt=f"{number}", images=["in.png"]) for number in range(1000)]
+    tasks = [asyncio.ensure_future(service.edit(request)) for request in requests]
+    await asyncio.sleep(0)
+    refused = [task for task in tasks if task.done()]
+    assert len(refused) == 995, "they are refused in the step in which they came"
+    for task in refused:
+        error = task.exception()
+        assert isinstance(error, Busy)
+        assert error.retryable
+        assert str(error) == (
+            "5 calls are under way or waiting, as many as this server takes on. "
+            "Wait about 78 s, then call again; nothing was sent."
+        )
+    await door.until(lambda: len(door.standing) == 2)
+    with pytest.raises(Busy):
+        await service.generate(GenerateRequest(prompt="x"))
+    assert len(await bench.journal().recent(1000)) <= 5
+    door.open()
+    await asyncio.gather(*(task for task in tasks if task not in refused))
+    assert len(bench.recorder.posts) == 5
+    made(await service.generate(GenerateRequest(prompt="x")))
+
+
+async def test_a_call_that_was_refused_or_broken_off_leaves_its_place(bench: Bench) -> None:
+    bench.limits = Limits(in_flight=1, queue=0)
+    service = bench.service()
+    with pytest.raises(InputError):
+        await service.edit(EditRequest(prompt="x", images=["missing.png"]))
+    entering = asyncio.ensure_future(service.generate(GenerateRequest(prompt="x")))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await service.generate(GenerateRequest(prompt="y"))
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    made(await service.generate(GenerateRequest(prompt="y")))
+
+
+async def test_a_busy_server_names_the_usual_time_of_a_call_shared_by_those_that_are_sent_at_once(
+    bench: Bench,
+) -> None:
+    bench.limits = Limits(in_flight=4, queue=0)
+    operations = bench.operations()
+    options = RenderOptions(model="gpt-image-2", quality="low")
+    with ExitStack() as places:
+        for number in range(4):
+            places.enter_context(operations.admitted(str(number), options))
+        with pytest.raises(Busy, match="Wait about 6 s"), operations.admitted("next", options):
+            pass
+        with pytest.raises(Busy, match="Wait about 15 s"), operations.admitted("next", None):
+            pass
+    with operations.admitted("next", options):
+        pass
 
 
 def test_opened_refuses_a_torn_picture() -> None:

@@ -26,7 +26,8 @@ from gpt_image_2_mcp.capabilities import (
     typical_seconds,
 )
 from gpt_image_2_mcp.cli import cli
-from gpt_image_2_mcp.gateways._upstream import MAX_ANSWER_BYTES, Timeouts
+from gpt_image_2_mcp.gateways._upstream import Timeouts
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.operations import JOIN_WITHIN
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.retries import LONGEST_WAIT_S
@@ -264,7 +265,7 @@ def test_the_time_outs_are_those_of_the_code() -> None:
         ("How long a worker without work stays", IDLE_S),
     ):
         assert f"| {name} | {seconds:.0f} |" in text
-    assert f"An answer may have {MAX_ANSWER_BYTES >> 20} MB." in text
+    assert f"An answer may have {Limits().answer // MB} MB." in text
     assert f"({limits.first_byte} seconds to the first byte, {limits.total} in all)" in README
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpt_image_2_mcp.errors import ConfigurationError
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.settings import (
     DEFAULT_BASE_URL,
     DEFAULT_RESPONSES_MODEL,
@@ -91,6 +92,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
+    assert settings.limits == Limits()
     assert settings.notices == ()
 
 
@@ -127,6 +129,14 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_HTTP_BODY_MB="64",
         GPT_IMAGE_2_HTTP_CONNECTIONS="9",
         GPT_IMAGE_2_HTTP_STATELESS="1",
+        GPT_IMAGE_2_MAX_IN_FLIGHT="100",
+        GPT_IMAGE_2_MAX_QUEUE="0",
+        GPT_IMAGE_2_MAX_INPUTS="3",
+        GPT_IMAGE_2_MAX_INPUT_MB="5",
+        GPT_IMAGE_2_MAX_INPUTS_MB="9",
+        GPT_IMAGE_2_MAX_DATA_URL_MB="1",
+        GPT_IMAGE_2_MAX_LINE_MB="2",
+        GPT_IMAGE_2_MAX_ANSWER_MB="64",
         XDG_CONFIG_HOME="/cfg",
     )
 
@@ -149,6 +159,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.worker == "inline"
     assert settings.partial_images == 3
     assert settings.stream
+    assert settings.limits == Limits(100, 0, 2 * MB, 1 * MB, 3, 5 * MB, 9 * MB, 64 * MB)
     assert settings.sandbox
     assert settings.debug
     assert settings.force_responses_edits
@@ -209,6 +220,11 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_SESSION_MAX", "\u0663", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "1h", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "9" * 5000, "must be a whole number"),
+        ("GPT_IMAGE_2_MAX_IN_FLIGHT", "0", "must be from 1 to 1,000"),
+        ("GPT_IMAGE_2_MAX_QUEUE", "10001", "must be from 0 to 10,000"),
+        ("GPT_IMAGE_2_MAX_INPUTS", "17", "must be from 1 to 16"),
+        ("GPT_IMAGE_2_MAX_INPUT_MB", "51", "must be from 1 to 50"),
+        ("GPT_IMAGE_2_MAX_LINE_MB", "16MB", "must be a whole number"),
         ("GPT_IMAGE_2_WAIT_SECONDS", "-1", "must be a whole number, 0 or more"),
         ("GPT_IMAGE_2_WAIT_SECONDS", "50s", "must be a whole number"),
         ("GPT_IMAGE_2_WAIT_SECONDS", "0.5", "must be a whole number"),

@@ -62,6 +62,7 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             parts.spools,
             parts.leases,
             utc_now,
+            settings.limits,
         )
         stack.push_async_callback(operations.close)
         await operations.start_recovery()
@@ -74,6 +75,7 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             ByName(catalogue, Clipboard(child_environment({}), sys.platform)),
             local_paths=settings.local_paths,
             keep_metadata=settings.keep_metadata,
+            limits=settings.limits,
         )
         library = Library(catalogue, sources)
         yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now, library)
@@ -127,7 +129,9 @@ def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
     journal = SqliteJournal(database, utc_now, keeps_sessions=settings.session_store == "sqlite")
     images, leases = FileImageStore(), FileLeases(state_dir / "locks")
     spools = SpoolFolder(state_dir / "spool", second_spool())
-    execution = Execution(journal, open_gateway(settings, stack), images, spools, leases)
+    execution = Execution(
+        journal, open_gateway(settings, stack), images, spools, leases, limits=settings.limits
+    )
     return _Parts(state_dir, database, journal, images, spools, leases, execution)
 
 
@@ -194,11 +198,13 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
     from gpt_image_2_mcp.gateways.keyless import KeylessGateway
     from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 
-    key = settings.api_key or Secret("")
+    key, most = settings.api_key or Secret(""), settings.limits.answer
     if settings.sandbox:
-        upstream = Upstream(Account("http://sandbox/v1", Secret("sandbox")), _sandbox_transport)
+        account = Account("http://sandbox/v1", Secret("sandbox"))
+        upstream = Upstream(account, _sandbox_transport, max_answer=most)
     else:
-        upstream = Upstream(Account(settings.base_url, key, settings.organization, settings.project))
+        account = Account(settings.base_url, key, settings.organization, settings.project)
+        upstream = Upstream(account, max_answer=most)
     stack.push_async_callback(upstream.close)
     gateway = FallbackGateway(
         ImagesGateway(upstream, stream=settings.stream),

@@ -15,6 +15,7 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
+    |-- Busy                         as many calls are under way as are taken on; nothing was done
     |-- PartialNotFound              no such picture in the making (not come yet, or not kept any more)
     |-- ImageNotFound                no picture of ours has that id, or more than one begins so
     |-- ImageTooLarge                the client cannot be sent a picture of that size
@@ -146,6 +147,19 @@ class ImageNotFound(ImageServerError):
 
 class ImageTooLarge(ImageServerError):
     code = "image_too_large"
+
+
+class Busy(ImageServerError):
+    """`wait_s` is about how long it takes until a call ends."""
+
+    code = "busy"
+    retryable = True
+    default_hint = "Wait a while, then call again; nothing was sent."
+
+    def __init__(self, message: str, *, hint: str | None = None, wait_s: float | None = None) -> None:
+        if hint is None and wait_s is not None:
+            hint = f"Wait about {math.ceil(wait_s)} s, then call again; nothing was sent."
+        super().__init__(message, hint=hint)
 
 
 class UpstreamError(ImageServerError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,9 +31,11 @@ from gpt_image_2_mcp.errors import (
     Unreachable,
     UpstreamError,
 )
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import Answer, Completed, Failure, Operation, Receipt, State, StoredImage
 from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Spool, Spools
 from gpt_image_2_mcp.retries import MAX_RETRIES, RetryPolicy
+from gpt_image_2_mcp.slots import Slots
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Recovered:
 
 
 class Execution:
-    """Runs and recovers operations. One layer of retries, the only one there is."""
+    """Runs and recovers operations, so many at once. One layer of retries, the only one there is."""
 
     def __init__(
         self,
@@ -63,12 +65,14 @@ class Execution:
         spools: Spools,
         leases: Leases,
         *,
+        limits: Limits = Limits(),
         retries: RetryPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._journal, self._gateway, self._images = journal, gateway, images
         self._spools, self._leases = spools, leases
+        self._slots = Slots(limits.in_flight)
         self._retries = retries or RetryPolicy()
         self._sleep, self._clock = sleep, clock
 
@@ -88,35 +92,52 @@ class Execution:
             await self._sleep(0.02)
 
     async def _send(self, operation: Operation, spool: Spool) -> Receipt | None:
-        job = await run_sync(spool.load_job)
         # A worker that died while it waited for the next attempt leaves the count in the journal.
         for attempt in range(operation.attempts, MAX_RETRIES + 1):
-            if not await self._journal.move(operation.id, "reserved", "sent", attempts=attempt + 1):
-                return None
-            try:
-                receipt = await self._gateway.send(job, spool, partial(self._tell, operation.id))
-            except UpstreamError as error:
-                wait = self._retries.wait_before_next(error, attempt)
-                if wait is None:
-                    if attempt:
-                        error.message = f"{error.message} It was tried {attempt + 1} times."
-                    await self._end_unsent(operation, error, spool)
-                    return None
-                phase = f"waiting {wait:.0f} s before attempt {attempt + 2}: {error.message}"
-                await self._journal.move(operation.id, "sent", "reserved", phase=phase)
-                await self._sleep(wait)
-            except (InvalidRequest, ConfigurationError) as error:
-                await self._journal.move(operation.id, "sent", "released", failure=_failure(error))
-                await run_sync(spool.discard)
-                return None
-            except ImageServerError as error:
-                await self._salvage(operation, error, spool)
-                return None
-            else:
-                await self._journal.move(operation.id, "sent", "received")
-                await run_sync(spool.drop_job)
-                return receipt
+            async with self._slots.slot(partial(self._say_queued, operation.id)):
+                outcome = await self._attempt(operation, spool, attempt)
+            if outcome is None or isinstance(outcome, Receipt):
+                return outcome
+            await self._sleep(outcome)
         return None
+
+    async def _say_queued(self, operation_id: str, ahead: int) -> None:
+        phase = f"waiting for {ahead} {'call' if ahead == 1 else 'calls'} before it"
+        with suppress(ImageServerError):  # only said; where the journal cannot be written, sending tells
+            await self._journal.move(operation_id, "reserved", "reserved", phase=phase)
+
+    async def _attempt(self, operation: Operation, spool: Spool, attempt: int) -> Receipt | float | None:
+        """One POST: its answer, the seconds to wait before the next one, or None if that was the end."""
+        job = await run_sync(spool.load_job)  # not before: inputs of those in the line stay on disk
+        if not await self._journal.move(operation.id, "reserved", "sent", attempts=attempt + 1):
+            return None
+        try:
+            receipt = await self._gateway.send(job, spool, partial(self._tell, operation.id))
+        except UpstreamError as error:
+            return await self._end_or_wait(operation, error, spool, attempt)
+        except (InvalidRequest, ConfigurationError) as error:
+            await self._journal.move(operation.id, "sent", "released", failure=_failure(error))
+            await run_sync(spool.discard)
+        except ImageServerError as error:
+            await self._salvage(operation, error, spool)
+        else:
+            await self._journal.move(operation.id, "sent", "received")
+            await run_sync(spool.drop_job)
+            return receipt
+        return None
+
+    async def _end_or_wait(
+        self, operation: Operation, error: UpstreamError, spool: Spool, attempt: int
+    ) -> float | None:
+        wait = self._retries.wait_before_next(error, attempt)
+        if wait is None:
+            if attempt:
+                error.message = f"{error.message} It was tried {attempt + 1} times."
+            await self._end_unsent(operation, error, spool)
+            return None
+        phase = f"waiting {wait:.0f} s before attempt {attempt + 2}: {error.message}"
+        await self._journal.move(operation.id, "sent", "reserved", phase=phase)
+        return wait
 
     async def _tell(self, operation_id: str, phase: str) -> None:
         """Have the journal say how far a call is that was sent, for all who wait."""

@@ -7,8 +7,8 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from statistics import quantiles
@@ -18,8 +18,9 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
-from gpt_image_2_mcp.errors import ImageServerError, OperationNotFound, PartialNotFound
+from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import (
     AppliedOptions,
     Completed,
@@ -42,6 +43,8 @@ JOIN_WITHIN: Final = timedelta(minutes=10)
 RECOVER_EVERY_S: Final = 600.0
 _POLL_S: Final = 0.5
 _LEAVE_WITHIN_S: Final = 1.0
+_SOME_CALL_S: Final = 60.0
+"""How long a call is taken to last where nothing is known about its kind."""
 _LARGEST = Size(2880, 2880)
 
 Report = Callable[[Standing], None]
@@ -86,15 +89,42 @@ class Operations:
         spools: Spools,
         leases: Leases,
         clock: Clock,
+        limits: Limits = Limits(),
     ) -> None:
         self._journal, self._runner, self._execution = journal, runner, execution
         self._images, self._spools, self._leases, self._clock = images, spools, leases, clock
         self.server: Final = secrets.token_hex(8)
         self._waiting: Counter[str] = Counter()
-        self._entering: set[asyncio.Task[None]] = set()
+        self._limits = limits
+        self._admitted: set[str] = set()
+        self._entering: dict[str, asyncio.Task[None]] = {}
         self._follows: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
         self._handing_off = False
+
+    @contextmanager
+    def admitted(self, operation_id: str, options: RenderOptions | None) -> Iterator[None]:
+        """A place among the calls under way, from before its inputs are read until it has begun.
+
+        Raises:
+            Busy: all are taken; nothing was read or written.
+        """
+        under_way = self._admitted.union(self._entering, self._runner.running)
+        if len(under_way) >= self._limits.in_flight + self._limits.queue:
+            raise Busy(
+                f"{len(under_way)} calls are under way or waiting, as many as this server takes on.",
+                wait_s=self._until_one_ends(options),
+            )
+        self._admitted.add(operation_id)
+        try:
+            yield
+        finally:
+            self._admitted.discard(operation_id)
+
+    def _until_one_ends(self, options: RenderOptions | None) -> float:
+        """Seconds, if the calls under way are of the same kind."""
+        known = typical_seconds(options.model or "", options.quality or "auto") if options else None
+        return (known or _SOME_CALL_S) / self._limits.in_flight
 
     async def begin(
         self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None = None
@@ -125,8 +155,8 @@ class Operations:
         self._announce()
         # Once it is journalled it is also started, though the caller be cancelled or the server leave.
         entering = asyncio.ensure_future(self._enter(operation, job))
-        self._entering.add(entering)
-        entering.add_done_callback(self._entering.discard)
+        self._entering[operation.id] = entering
+        entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
         self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
         try:
             await asyncio.shield(entering)
@@ -276,7 +306,7 @@ class Operations:
         if self._recovery:
             self._recovery.cancel()
         if self._entering:
-            await asyncio.wait(self._entering, timeout=_LEAVE_WITHIN_S)
+            await asyncio.wait(self._entering.values(), timeout=_LEAVE_WITHIN_S)
         await self._runner.close()
         if self._follows:
             await asyncio.wait(self._follows.values(), timeout=0.3)

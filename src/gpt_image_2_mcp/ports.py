@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -209,6 +209,10 @@ class Leases(Protocol):
 class Runner(Protocol):
     """Has operations carried out, here or in another process."""
 
+    @property
+    def running(self) -> Collection[str]:
+        """The ids of the operations that were started and are not known to have ended."""
+
     async def start(self, operation_id: str) -> None:
         """Carry a reserved operation to its end, whatever becomes of the caller."""
 
@@ -248,6 +252,15 @@ class SourceLoader(Protocol):
 
         Raises:
             InputError: it cannot be read or is no PNG, JPEG or WebP that may be sent.
+        """
+
+    async def load_all(
+        self, sources: Sequence[str], mask: str | None
+    ) -> tuple[list[InputImage], InputImage | None]:
+        """Read and check the inputs of one call, in their order.
+
+        Raises:
+            InputError: as `load`, or they are too many or too large together.
         """
 
     async def read_stored(self, image: StoredImage) -> bytes:

@@ -65,6 +65,9 @@ ENDED_MEANWHILE: Final = (
     "The session was ended while this turn was made; start a new one from this picture to go on."
 )
 
+LOADING_AT_ONCE: Final = 4
+"""Calls whose input pictures stand in memory, on their way to the spool."""
+
 LOCAL: Final = Caller()
 PictureResult = ImageResult | ImportResult | WorkingResult
 
@@ -105,63 +108,73 @@ class ImageService:
         self._defaults = defaults
         self._clock = clock
         self.library = library
+        self._loading = asyncio.Semaphore(LOADING_AT_ONCE)
         self._ended_meanwhile: set[str] = set()
 
     async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
-        job = ImageJob("generate", request.prompt, self._options(request))
-        placement = await self._placement("image", self._asked_folder(request), request.filename_prefix)
+        options, folder = self._options(request), self._asked_folder(request)
 
-        async def begin(fingerprint: str) -> Operation:
-            return await self._operations.begin(job, placement, fingerprint)
+        async def enter(token: str) -> Operation:
+            placement = await self._placement(token, "image", folder, request.filename_prefix)
+            job = ImageJob("generate", request.prompt, options)
+            return await self._join_or_begin(request, caller, job, placement)
 
-        return await self._call(request, caller, begin, _meaning(job, placement))
+        return await self._call(caller, options, enter)
 
     async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PictureResult:
-        folder = self._asked_folder(request)
-        job = await self._edit_job(request)
-        placement = await self._placement("edit", folder, request.filename_prefix)
+        options, folder = self._options(request), self._asked_folder(request)
 
-        async def begin(fingerprint: str) -> Operation:
-            return await self._operations.begin(job, placement, fingerprint)
+        async def enter(token: str) -> Operation:
+            placement = await self._placement(token, "edit", folder, request.filename_prefix)
+            async with self._loading:
+                job = await self._edit_job(request, options)
+                return await self._join_or_begin(request, caller, job, placement)
 
-        return await self._call(request, caller, begin, _meaning(job, placement))
+        return await self._call(caller, options, enter)
 
     async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PictureResult:
-        folder = self._asked_folder(request)
-        job = await self._edit_job(request)
-        placement = await self._placement("session", folder, request.filename_prefix, turn=1)
+        options, folder = self._options(request), self._asked_folder(request)
 
-        async def begin(fingerprint: str) -> Operation:
+        async def enter(token: str) -> Operation:
+            placement = await self._placement(token, "session", folder, request.filename_prefix, 1)
             session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
-            step = SessionStep(session_id, 1, turn_options(job.options), request.filename_prefix)
-            return await self._begin_turn(job, placement, fingerprint, step, AsyncExitStack())
+            step = SessionStep(session_id, 1, turn_options(options), request.filename_prefix)
+            async with self._loading:
+                job = await self._edit_job(request, options)
+                return await self._join_or_begin(request, caller, job, placement, step)
 
-        return await self._call(request, caller, begin, _meaning(job, placement))
+        return await self._call(caller, options, enter)
 
     async def continue_session(
         self, request: ContinueSessionRequest, caller: Caller = LOCAL
     ) -> PictureResult:
-        async def begin(fingerprint: str) -> Operation:
+        self._refuse_without_key()
+
+        async def enter(token: str) -> Operation:
+            print_ = fingerprint(request, caller, ())
+            return await self._operations.abandoned_twin(print_) or await begin(token, print_)
+
+        async def begin(token: str, print_: str) -> Operation:
             async with AsyncExitStack() as held:
                 session = await self._turn_of(request.session_id, caller, held)
                 options = self._checked(inherit(request, session))
                 prefix = request.filename_prefix or session.filename_prefix
                 number = session.last.number + 1
-                placement = await self._next_placement(session, prefix, number)
-                image = await self._sources.load_stored(session.last.image)
-                job = ImageJob("edit", request.prompt, options, _numbered([image]))
+                placement = await self._next_placement(token, session, prefix, number)
                 step = SessionStep(session.id, number, turn_options(options), session.filename_prefix)
-                return await self._begin_turn(job, placement, fingerprint, step, held)
+                async with self._loading:
+                    image = await self._sources.load_stored(session.last.image)
+                    job = ImageJob("edit", request.prompt, options, _numbered([image]))
+                    return await self._begin_turn(job, placement, print_, step, held)
 
-        self._refuse_without_key()
-        return await self._call(request, caller, begin, ())
+        return await self._call(caller, None, enter)
 
     async def import_image(self, request: ImportRequest, _caller: Caller = LOCAL) -> ImportResult:
         """Take a picture from elsewhere in among ours."""
-        image = await self._sources.load(request.source)
-        placement = await self._placement("import", None, None)
-        operation = await self._operations.keep(image, placement)
-        return _imported(operation)
+        placement = await self._placement(secrets.token_hex(16), "import", None, None)
+        async with self._loading:
+            image = await self._sources.load(request.source)
+            return _imported(await self._operations.keep(image, placement))
 
     async def get_result(self, request: GetResultRequest, caller: Caller = LOCAL) -> PictureResult:
         """Collect a call that was handed off, or say how it stands."""
@@ -219,21 +232,38 @@ class ImageService:
         await self._operations.close()
 
     async def _call(
-        self,
-        request: Arguments,
-        caller: Caller,
-        begin: Callable[[str], Awaitable[Operation]],
-        meaning: tuple[str, ...],
+        self, caller: Caller, options: RenderOptions | None, enter: Callable[[str], Awaitable[Operation]]
     ) -> PictureResult:
-        """The one path of a paid call: join an abandoned twin or begin, wait, say what came of it."""
-        print_ = fingerprint(request, caller, meaning)
-        operation = await self._operations.abandoned_twin(print_) or await begin(print_)
+        """The one path of a paid call: a place, into the journal, wait, say what came of it.
+
+        Whether there is a place is decided before anything is awaited, and what `enter` has read to enter
+        the call is let go of when it has: those who wait hold no pictures.
+        """
+        token = secrets.token_hex(16)
+        with self._operations.admitted(token, options):
+            operation = await enter(token)
         try:
             settled = await self._operations.wait(operation.id, caller)
         except StorageError as error:
             hint = f"The call may be paid for: mend that, then call get_result with {operation.id}."
             raise StorageError(error.message, hint=hint) from None
         return await self._outcome(settled)
+
+    async def _join_or_begin(
+        self,
+        request: Arguments,
+        caller: Caller,
+        job: ImageJob,
+        placement: Placement,
+        step: SessionStep | None = None,
+    ) -> Operation:
+        meaning = await run_sync(_meaning, job, placement)
+        print_ = await run_sync(fingerprint, request, caller, meaning)
+        if twin := await self._operations.abandoned_twin(print_):
+            return twin
+        if step:
+            return await self._begin_turn(job, placement, print_, step, AsyncExitStack())
+        return await self._operations.begin(job, placement, print_)
 
     def _refuse_without_key(self) -> None:
         if self._defaults.refusal:
@@ -261,10 +291,8 @@ class ImageService:
         if operation.completed and not await self._sessions.keep(operation, operation.completed.images[0]):
             self._ended_meanwhile.add(operation.id)
 
-    async def _edit_job(self, request: StartSessionRequest) -> ImageJob:
-        options = self._options(request)
-        images = await asyncio.gather(*(self._sources.load(source) for source in request.images))
-        mask = await self._sources.load(request.mask) if request.mask else None
+    async def _edit_job(self, request: StartSessionRequest, options: RenderOptions) -> ImageJob:
+        images, mask = await self._sources.load_all(request.images, request.mask)
         if mask:
             await run_sync(check_mask, mask, images[0])
             mask = replace(mask, filename="mask.png")
@@ -281,9 +309,9 @@ class ImageService:
         check_options(options, self._clock().date())
         return options
 
-    async def _next_placement(self, session: Session, prefix: str | None, turn: int) -> Placement:
+    async def _next_placement(self, token: str, session: Session, prefix: str | None, turn: int) -> Placement:
         try:
-            return await self._placement("session", str(session.output_dir), prefix, turn)
+            return await self._placement(token, "session", str(session.output_dir), prefix, turn)
         except StorageError as error:
             raise StorageError(
                 f"The folder of this session cannot be used any more: {error.message}",
@@ -302,6 +330,7 @@ class ImageService:
 
     async def _placement(
         self,
+        token: str,
         kind: Kind,
         output_dir: str | None,
         prefix: str | None,
@@ -310,7 +339,7 @@ class ImageService:
         # Local time, as the original has it: people look for "the one I made at three".
         stamp = self._clock().astimezone().strftime("%Y%m%d-%H%M%S")
         chosen = await run_sync(self._defaults.output_dir, output_dir)
-        return Placement(chosen.folder, kind, stamp, secrets.token_hex(16), prefix, turn, chosen.root)
+        return Placement(chosen.folder, kind, stamp, token, prefix, turn, chosen.root)
 
     async def _outcome(self, operation: Operation) -> PictureResult:
         if operation.action == "import":

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
+from gpt_image_2_mcp import limits
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL, MAX_PARTIALS
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
+from gpt_image_2_mcp.limits import Limit, Limits
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.requests import Inline
 
@@ -122,6 +124,7 @@ TABLE: Final = (
         "The model that hosts edits on the Responses route.",
         DEFAULT_RESPONSES_MODEL,
     ),
+    *(Setting(limit.name, limit.help, str(limit.default)) for limit in limits.TABLE),
     Setting(
         "GPT_IMAGE_2_HTTP_TOKEN",
         f"The bearer token that HTTP clients must show; {_MIN_TOKEN} characters or more.",
@@ -208,6 +211,7 @@ class Settings:
     debug: bool
     force_responses_edits: bool
     responses_model: str
+    limits: Limits
     http: HttpSettings
     local_paths: bool = True
     notices: tuple[str, ...] = ()
@@ -264,6 +268,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
+        limits=_limits(read),
         http=_http(read),
         notices=_notices(read, base_url),
     )
@@ -312,6 +317,12 @@ class _Reader:
         if not in_digits or (most is not None and int(value) > most):
             raise _wrong(name, f"must be a whole number, {'0 or more' if most is None else f'0 to {most}'}")
         return int(value)
+
+    def limit(self, limit: Limit) -> int:
+        value = self.whole(limit.name, limit.default)
+        if not limit.lowest <= value <= limit.highest:
+            raise _wrong(limit.name, f"must be from {limit.lowest} to {limit.highest:,}")
+        return value * limit.unit
 
     def some(self, name: str, default: int) -> int:
         """A whole number other than 0."""
@@ -421,6 +432,10 @@ def _notices(read: _Reader, base_url: str) -> tuple[str, ...]:
 def _wait_s(read: _Reader) -> float | None:
     name = "GPT_IMAGE_2_WAIT_SECONDS"
     return (read.whole(name, 0) or math.inf) if read.text(name) else None
+
+
+def _limits(read: _Reader) -> Limits:
+    return Limits(**{limit.field: read.limit(limit) for limit in limits.TABLE if read.text(limit.name)})
 
 
 def _workers() -> tuple[str, str]:

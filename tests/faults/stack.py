@@ -20,6 +20,7 @@ from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.library import Library
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import Operation, Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Spools
@@ -66,6 +67,7 @@ class Stack:
     transport: Callable[[], httpx2.AsyncBaseTransport | None] = lambda: None
     bend: Callable[[Parts], Parts] = lambda parts: parts
     clock_ahead_s: float = 0
+    limits: Limits = Limits()
     waits: list[float] = field(default_factory=list)
     phases: list[str] = field(default_factory=list)
 
@@ -97,11 +99,12 @@ class Stack:
                 parts.spools,
                 parts.leases,
                 utc_now,
+                self.limits,
             )
             sessions = SqliteSessionStore(parts.database, self.state / "locks", utc_now)
             chosen = OutputDir(self.pictures, real_path(self.folder))
             defaults = Defaults("gpt-image-2", lambda _asked: chosen)
-            sources = Sources(self.folder, HttpsFetcher(), Roots.of(self.folder))
+            sources = Sources(self.folder, HttpsFetcher(), Roots.of(self.folder), limits=self.limits)
             try:
                 library = Library(SqliteCatalogue(parts.database), sources)
                 yield ImageService(operations, sources, sessions, defaults, utc_now, library)
@@ -111,7 +114,9 @@ class Stack:
     @asynccontextmanager
     async def parts(self) -> AsyncIterator[tuple[Parts, Execution]]:
         database = Database(self.state)
-        api = Upstream(Account(self.base_url, Secret(CANARY)), self.transport, self.timeouts)
+        api = Upstream(
+            Account(self.base_url, Secret(CANARY)), self.transport, self.timeouts, self.limits.answer
+        )
         journal = SqliteJournal(database, utc_now)
         spools = SpoolFolder(self.state / "spool", self.second)
         parts = self.bend(
@@ -124,6 +129,7 @@ class Stack:
             parts.images,
             parts.spools,
             parts.leases,
+            limits=self.limits,
             retries=RetryPolicy(draw=lambda _low, _high: 0.0),
             sleep=self._sleeper(journal),
             clock=lambda: utc_now() + timedelta(seconds=self.clock_ahead_s),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 from PIL import Image
 
-from gpt_image_2_mcp.gateways import _upstream
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.requests import EditRequest, GenerateRequest
 from tests.faults.stack import PATIENT, Outcome, Stack, assert_stands, outcome
 from tests.faults.upstream import RawUpstream
@@ -177,11 +177,8 @@ async def test_a_body_of_60_mb_is_kept(stack: Stack, upstream: RawUpstream) -> N
     assert_stands(stack, upstream.posts, came)
 
 
-async def test_a_body_over_the_limit_is_cut_and_kept_as_unknown(
-    stack: Stack, upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_upstream, "MAX_ANSWER_BYTES", 2 * 1024 * 1024)
-    came = await generated(stack, "huge=5")
+async def test_a_body_over_the_limit_is_cut_and_kept_as_unknown(stack: Stack, upstream: RawUpstream) -> None:
+    came = await generated(replace(stack, limits=Limits(answer=2 * MB)), "huge=5")
     assert (came.state, len(upstream.paid)) == ("unknown", 1)
     assert "larger than 2 MB" in came.told
     (kept,) = (stack.state / "spool").iterdir()

@@ -31,6 +31,7 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways import _upstream
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture, Secret
 from tests.gateways.disks import disks
 from tests.gateways.samples import OPERATION, PROMPT, Streamed, breaking, event, stream_of
@@ -50,8 +51,10 @@ async def stall() -> None:
     await asyncio.Event().wait()
 
 
-async def spooled(recorder: Recorder, target: Path, timeouts: Timeouts = Timeouts()) -> bytes:
-    client = upstream(recorder, timeouts)
+async def spooled(
+    recorder: Recorder, target: Path, timeouts: Timeouts = Timeouts(), limits: Limits = Limits()
+) -> bytes:
+    client = upstream(recorder, timeouts, limits)
     try:
         await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
     finally:
@@ -60,11 +63,16 @@ async def spooled(recorder: Recorder, target: Path, timeouts: Timeouts = Timeout
 
 
 async def failed(
-    recorder: Recorder, target: Path, timeouts: Timeouts = Timeouts(), *, posts: int = 1
+    recorder: Recorder,
+    target: Path,
+    timeouts: Timeouts = Timeouts(),
+    limits: Limits = Limits(),
+    *,
+    posts: int = 1,
 ) -> ImageServerError:
     """The error of a call that must fail, after exactly one POST and with nothing under the final name."""
     with pytest.raises(ImageServerError) as raised:
-        await spooled(recorder, target, timeouts)
+        await spooled(recorder, target, timeouts, limits)
     assert len(recorder.posts) == len(recorder.requests) == posts
     assert not target.exists()
     assert CANARY not in str(raised.value)
@@ -355,16 +363,15 @@ async def test_a_cancelled_call_stays_cancelled_and_leaves_no_final_file(target:
 # Size and disk
 
 
-async def test_an_answer_over_the_cap_is_given_up(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_upstream, "MAX_ANSWER_BYTES", 1000)
-    error = await failed(answering(Streamed(b"x" * 600, b"x" * 401)), target)
+async def test_an_answer_over_the_cap_is_given_up(target: Path) -> None:
+    error = await failed(answering(Streamed(b"x" * MB, b"x")), target, limits=Limits(answer=MB))
     assert type(error) is OutcomeUnknown
-    assert "larger than" in error.message
+    assert error.message == "OpenAI's answer is larger than 1 MB."
 
 
-async def test_an_answer_of_the_capped_size_is_taken(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_upstream, "MAX_ANSWER_BYTES", 1000)
-    assert len(await spooled(answering(Streamed(b"x" * 600, b"x" * 400)), target)) == 1000
+async def test_an_answer_of_the_capped_size_is_taken(target: Path) -> None:
+    answer = Streamed(b"x" * 600, b"x" * 400)
+    assert len(await spooled(answering(answer), target, limits=Limits(answer=1000))) == 1000
 
 
 async def test_an_endless_error_body_is_read_only_so_far(target: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.errors import InputError
-from gpt_image_2_mcp.sources import data_urls
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.sources.data_urls import decode_data_url
 
 
@@ -44,13 +44,21 @@ def test_a_url_without_a_comma_is_refused() -> None:
         decode_data_url("data:image/png;base64")
 
 
-def test_a_url_that_is_too_long_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_urls, "_MAX_CHARS", 30)
-    assert decode_data_url("data:;base64," + "A" * 16) == bytes(12)
+def test_a_url_that_is_too_long_is_refused_before_it_is_decoded() -> None:
+    head = "data:;base64,"
+    assert decode_data_url(head + "A" * 16, len(head) + 16) == bytes(12)
 
-    with pytest.raises(InputError, match="larger than 50 MB") as caught:
-        decode_data_url("data:;base64," + "!" * 18)
+    with pytest.raises(InputError, match="larger than 12 MB") as caught:
+        decode_data_url(head + "!" * Limits().data_url)
     assert "give the path" in caught.value.hint
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_long_url_is_decoded_in_pieces_that_part_no_escape(shift: int) -> None:
+    data = b"\0" * shift + bytes(range(256)) * 300
+
+    assert decode_data_url("data:," + "".join(f"%{byte:02x}" for byte in data)) == data
+    assert decode_data_url("data:," + "a" * shift + "%" * 200_000) == b"a" * shift + b"%" * 200_000
 
 
 def test_half_a_character_is_no_data() -> None:

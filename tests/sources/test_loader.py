@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError, PictureChanged
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources import loader
-from gpt_image_2_mcp.sources.loader import Sources, check_picture, name_of
+from gpt_image_2_mcp.sources.https import HttpsFetcher
+from gpt_image_2_mcp.sources.loader import READ_AT_ONCE, Sources, check_picture, name_of
 from tests.support.pictures import mask, phone_photograph, picture
 from tests.support.sites import Asked, Network, Piece, serve
 
@@ -237,6 +241,75 @@ async def test_a_picture_over_the_limit_is_refused(
 
     monkeypatch.setattr(loader, "MAX_INPUT_BYTES", len(PNG) - 1)
     assert await refusal(sources, "big.png") == "big.png is larger than 50 MB."
+
+
+async def test_a_picture_over_the_servers_own_limit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big.png").write_bytes(PNG + b"x" * MB)
+    sources = Sources(tmp_path, HttpsFetcher(), Roots.of(tmp_path), limits=Limits(each_input=MB))
+
+    assert await refusal(sources, "big.png") == "big.png is larger than 1 MB."
+
+
+async def test_a_data_url_over_the_servers_own_limit_is_refused(tmp_path: Path) -> None:
+    sources = Sources(tmp_path, HttpsFetcher(), Roots.of(tmp_path), limits=Limits(data_url=MB))
+
+    assert await refusal(sources, "data:," + "x" * MB) == "The data: URL is larger than 1 MB."
+
+
+async def test_the_inputs_of_a_call_come_in_their_order_and_the_mask_apart(
+    sources: Sources, tmp_path: Path
+) -> None:
+    names = [f"{number}.png" for number in range(16)]
+    for number, name in enumerate(names):
+        (tmp_path / "work" / name).write_bytes(picture(number + 1, 8))
+    (tmp_path / "work" / "mask.png").write_bytes(mask())
+
+    images, cut_out = await sources.load_all(names, "mask.png")
+
+    assert [image.size.width for image in images] == list(range(1, 17))
+    assert cut_out is not None
+    assert cut_out.has_alpha
+    assert await sources.load_all(names[:1], None) == (images[:1], None)
+
+
+async def test_more_inputs_than_the_servers_own_limit_are_refused_unread(tmp_path: Path) -> None:
+    sources = Sources(tmp_path, HttpsFetcher(), Roots.of(tmp_path), limits=Limits(inputs=2))
+
+    with pytest.raises(InputError, match="At most 2 pictures are taken, not 3"):
+        await sources.load_all(["missing.png"] * 3, None)
+
+
+class Shelf(Sources):
+    """Counts how many inputs are read, and how many of them at once."""
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        super().__init__(Path(), HttpsFetcher(), Roots.of(), limits=limits)
+        self.size, self.now, self.most, self.read = size, 0, 0, 0
+
+    async def load(self, source: str) -> InputImage:
+        self.now, self.read = self.now + 1, self.read + 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        return replace(LOADED, data=b"x" * self.size)
+
+
+async def test_inputs_that_are_too_large_together_are_not_all_read() -> None:
+    shelf = Shelf(MB, Limits(all_inputs=3 * MB))
+
+    with pytest.raises(InputError, match="larger than 3 MB together"):
+        await shelf.load_all(["x"] * 16, None)
+
+    assert shelf.most == READ_AT_ONCE
+    assert shelf.read <= 4 + READ_AT_ONCE
+
+
+async def test_a_mask_counts_among_the_inputs_of_a_call() -> None:
+    shelf = Shelf(MB, Limits(all_inputs=3 * MB))
+
+    await shelf.load_all(["x"] * 2, "mask")
+    with pytest.raises(InputError, match="together"):
+        await shelf.load_all(["x"] * 3, "mask")
 
 
 def test_a_source_is_named_short_and_without_secrets() -> None:

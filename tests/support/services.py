@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.execution import Execution
+from gpt_image_2_mcp.execution import Execution, Sleep
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.library import Library
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
 from gpt_image_2_mcp.results import ImageResult, SessionImageResult
@@ -60,11 +61,13 @@ class Bench:
     gateway: Callable[[Gateway], Gateway] = lambda gateway: gateway
     images: ImageStore = field(default_factory=FileImageStore)
     clipboard: Clipboard = field(default_factory=lambda: Clipboard({}, "linux"))
+    limits: Limits = Limits()
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
     roots: Roots | None = None
     partial_images: int = 0
     local_paths: bool = True
+    sleep: Sleep | None = None
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
     _open: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -83,7 +86,9 @@ class Bench:
         operations = self.operations()
         catalogue = self.catalogue(operations.server)
         names = ByName(catalogue, self.clipboard)
-        sources = Sources(self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder), names)
+        sources = Sources(
+            self.folder, HttpsFetcher(), self.roots or Roots.of(self.folder), names, limits=self.limits
+        )
         return ImageService(
             operations,
             sources,
@@ -104,7 +109,9 @@ class Bench:
         execution = self.execution(journal)
         spools, leases = self.spools(), FileLeases(self.folder / "state" / "locks")
         runner = InlineRunner(execution)
-        operations = Operations(journal, runner, execution, self.images, spools, leases, self.clock)
+        operations = Operations(
+            journal, runner, execution, self.images, spools, leases, self.clock, self.limits
+        )
         self._open.append(operations.close)
         return operations
 
@@ -126,7 +133,7 @@ class Bench:
             await self._open.pop()()
 
     def execution(self, journal: SqliteJournal) -> Execution:
-        api = upstream(self.recorder)
+        api = upstream(self.recorder, limits=self.limits)
         routes = FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini"))
 
         async def no_sleep(seconds: float) -> None:
@@ -138,8 +145,9 @@ class Bench:
             self.images,
             self.spools(),
             FileLeases(self.folder / "state" / "locks"),
+            limits=self.limits,
             retries=RetryPolicy(draw=lambda _low, high: high),
-            sleep=no_sleep,
+            sleep=self.sleep or no_sleep,
         )
 
     def spools(self) -> SpoolFolder:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
+from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.sandbox import create_app
 from tests.support.pictures import picture
@@ -73,6 +74,9 @@ def tiny() -> Recorder:
     return scripted(answer)
 
 
-def upstream(recorder: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts()) -> Upstream:
+def upstream(
+    recorder: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts(), limits: Limits = Limits()
+) -> Upstream:
     """An upstream that talks to `recorder` with the canary key."""
-    return Upstream(Account("https://api.openai.com/v1", Secret(CANARY)), lambda: recorder, timeouts)
+    account = Account("https://api.openai.com/v1", Secret(CANARY))
+    return Upstream(account, lambda: recorder, timeouts, limits.answer)

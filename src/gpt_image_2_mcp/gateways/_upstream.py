@@ -17,13 +17,13 @@ from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, Upst
 from gpt_image_2_mcp.gateways._events import Follower
 from gpt_image_2_mcp.gateways._rejections import rejection
 from gpt_image_2_mcp.gateways._sink import Sink
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture, Secret
 from gpt_image_2_mcp.redaction import clean
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
@@ -93,10 +93,12 @@ class Upstream:
         account: Account,
         transport: Callable[[], httpx2.AsyncBaseTransport | None] = lambda: None,
         timeouts: Timeouts = Timeouts(),
+        max_answer: int = Limits().answer,
     ) -> None:
         self._account = account
         self._transport = transport
         self._timeouts = timeouts
+        self._max_answer = max_answer
         self._client: httpx2.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -216,8 +218,8 @@ class Upstream:
             if chunk is None:
                 return
             total += len(chunk)
-            if total > MAX_ANSWER_BYTES:
-                raise OutcomeUnknown(f"OpenAI's answer is larger than {MAX_ANSWER_BYTES >> 20} MB.")
+            if total > self._max_answer:
+                raise OutcomeUnknown(f"OpenAI's answer is larger than {self._max_answer // MB} MB.")
             yield chunk
 
     def _patience(self, follower: Follower | None, sent: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import Execution
@@ -41,8 +41,8 @@ class InlineRunner:
             await asyncio.wait(self._tasks.values())
 
     @property
-    def running(self) -> int:
-        return len(self._tasks)
+    def running(self) -> Collection[str]:
+        return self._tasks.keys()
 
     def _forget(self, operation_id: str) -> None:
         del self._tasks[operation_id]

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,6 +50,10 @@ class ProcessRunner:
         self._orders: Counter[str] = Counter()
         self._closing = False
         self._taking_over: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> Collection[str]:
+        return self._pending.keys() | set(self._inline.running)
 
     async def start(self, operation_id: str) -> None:
         self._pending.setdefault(operation_id, asyncio.Event())
@@ -134,6 +138,7 @@ class ProcessRunner:
                 else:
                     self._heard(operation_id)
             except ImageServerError as error:
+                self._heard(operation_id, through=False)  # a recovery's, from now on
                 logger.warning("operation %s could not be taken over: %s", operation_id, error)
 
 

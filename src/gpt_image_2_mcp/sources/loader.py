@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
+from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import InputImage, StoredImage
 from gpt_image_2_mcp.picture_names import AT_HAND
 from gpt_image_2_mcp.redaction import clean
@@ -20,6 +24,9 @@ from gpt_image_2_mcp.sources.by_name import ByName
 from gpt_image_2_mcp.sources.data_urls import decode_data_url
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
+
+READ_AT_ONCE: Final = 4
+"""Inputs of one call; more would stand in memory before their total is known."""
 
 
 class Sources:
@@ -39,14 +46,48 @@ class Sources:
         *,
         local_paths: bool = True,
         keep_metadata: bool = False,
+        limits: Limits = Limits(),
     ) -> None:
         self._working_dir, self._roots, self._local_paths = working_dir, roots, local_paths
         self._fetcher, self._names = fetcher, names
-        self._keep_metadata = keep_metadata
+        self._keep_metadata, self._limits = keep_metadata, limits
 
     async def load(self, source: str) -> InputImage:
         data, origin = await self._read(source)
+        most = self._limits.each_input
+        if len(data) > most:
+            raise InputError(
+                f"{origin} is larger than {-(-most // MB)} MB.",
+                hint="Give a smaller picture; nothing was sent.",
+            )
         return replace(await self._checked(data, origin), origin=origin)
+
+    async def load_all(
+        self, sources: Sequence[str], mask: str | None
+    ) -> tuple[list[InputImage], InputImage | None]:
+        if len(sources) > self._limits.inputs:
+            raise InputError(f"At most {self._limits.inputs} pictures are taken, not {len(sources)}.")
+        gate, left = asyncio.Semaphore(READ_AT_ONCE), self._limits.all_inputs
+
+        async def load(source: str) -> InputImage:
+            nonlocal left
+            async with gate:
+                image = await self.load(source)
+                left -= len(image.data)
+            if left < 0:
+                raise InputError(
+                    f"The pictures are larger than {self._limits.all_inputs // MB} MB together.",
+                    hint="Give fewer or smaller ones; nothing was sent.",
+                )
+            return image
+
+        tasks = [asyncio.ensure_future(load(source)) for source in (*sources, *([mask] if mask else []))]
+        try:
+            images = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # what one refusal has decided need not be read
+                task.cancel()
+        return (images[:-1], images[-1]) if mask else (images, None)
 
     async def load_stored(self, image: StoredImage) -> InputImage:
         return await self._checked(await self.read_stored(image), str(image.path))
@@ -57,7 +98,7 @@ class Sources:
             data = await run_sync(read_own, image.path)
         except InputError:
             raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
-        if hashlib.sha256(data).hexdigest() != image.sha256:
+        if await run_sync(_sha256, data) != image.sha256:
             raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
         return data
 
@@ -81,7 +122,7 @@ class Sources:
     async def _read_located(self, source: str) -> bytes:
         scheme = source[:8].lower()
         if scheme.startswith("data:"):
-            return decode_data_url(source)
+            return await run_sync(decode_data_url, source, self._limits.data_url)
         if scheme.startswith("https:"):
             return await self._fetcher.fetch(source)
         path = local_path(source, self._working_dir)
@@ -98,6 +139,10 @@ def _not_over_http(source: str, what: str) -> InputError:
         hint="Give the picture as an https:// or data: URL; nothing was sent. "
         "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows paths on its machine.",
     )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def name_of(source: str) -> str:
