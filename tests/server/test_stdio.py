@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.shared.message import SessionMessage
 
+from gpt_image_2_mcp.server.stdio import ANSWERS_WAITING, RESULTS_AT_ONCE, Outlet
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
 from tests.support.upstreams import CANARY
@@ -222,3 +226,213 @@ def test_a_client_that_stops_listening_ends_it_quietly(home: Path) -> None:
         ask(process, "tools/list", {})
         assert process.wait(timeout=30) == 0
         assert b"Traceback" not in pipe(process.stderr).read()
+
+
+def say(process: subprocess.Popen[bytes], line: bytes) -> None:
+    pipe(process.stdin).write(line)
+    pipe(process.stdin).flush()
+
+
+def heard(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(pipe(process.stdout).readline())
+    return message
+
+
+def call(number: int | str, tool: str, **arguments: Any) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    return (
+        json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+        + b"\n"
+    )
+
+
+def test_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_one_is_served(home: Path) -> None:
+    url = "data:image/png;base64," + "A" * (3 << 20)
+    with started(home, GPT_IMAGE_2_MAX_LINE_MB="2") as process:
+        initialize(process)
+        say(process, call("big", "edit_image", prompt="x", images=[url]))
+        say(process, b"x" * (3 << 20) + b"\n")
+        say(process, call(7, "list_edit_sessions"))
+        first, second, third = (heard(process) for _ in range(3))
+        out, _ = process.communicate(timeout=30)
+    assert first["id"] == "big"
+    assert first["error"]["code"] == -32600
+    assert first["error"]["message"] == (
+        "The message is longer than 2 MB and was not read; nothing was sent. "
+        "Give pictures as file paths or https URLs, not as data: URLs."
+    )
+    assert second["id"] is None
+    assert third["result"]["structuredContent"] == {"sessions": []}
+    assert (process.returncode, out) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_line_of_seventy_megabytes_takes_no_more_memory_than_the_longest_one(home: Path) -> None:
+    with started(home, GPT_IMAGE_2_MAX_LINE_MB="1") as process:
+        initialize(process)
+        before = peak_mb(process)
+        say(process, b'{"jsonrpc":"2.0","id":5,"method":"' + b"x" * (70 << 20) + b'"}\n')
+        assert heard(process)["id"] == 5
+        assert peak_mb(process) - before < 8
+
+
+def peak_mb(process: subprocess.Popen[bytes]) -> float:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+NO_MESSAGES = (
+    # The line, the error's code, and the id that can be told.
+    (b'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"x":"\xff\xfe"}}', -32700, 3),
+    (b'{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"x":"\\ud800"}}', -32700, 4),
+    (b'{"jsonrpc":"2.0","id":5,"method":"x","params":{"x":' + b"[" * 100_000 + b"}}", -32700, 5),
+    (b'{"jsonrpc":"2.0","id":6,"method":"x","params":{"x":' + b"9" * 100_000 + b"}}", -32700, 6),
+    (b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"x":[' + b"1," * 200_000 + b"1]}}", -32600, 7),
+    (b'{"jsonrpc":"2.0","id":8,"method":5}', -32600, 8),
+    (b'{"jsonrpc":"2.0","id":9,"method":"x","params":[]}', -32600, 9),
+    (b'[{"jsonrpc":"2.0","id":3,"method":"ping"}]', -32600, None),
+    (bytes(range(11, 256)), -32700, None),
+    (b"ping", -32700, None),
+    (b"null", -32600, None),
+)
+
+
+def test_what_is_no_message_is_refused_and_the_server_stays(home: Path) -> None:
+    with started(home) as process:
+        initialize(process)
+        for line, code, id_ in NO_MESSAGES:
+            say(process, b"\n \r\n" + line + b"\n")
+            refused = heard(process)
+            assert (refused["id"], refused["error"]["code"]) == (id_, code)
+        say(process, call(10, "list_edit_sessions"))
+        assert heard(process)["id"] == 10
+        out, log = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, b"")
+    assert b"Traceback" not in log
+
+
+def test_numbers_that_are_none_and_ids_that_are_used_twice_do_not_end_it(home: Path) -> None:
+    with started(home) as process:
+        initialize(process)
+        say(process, b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"generate_image",')
+        say(process, b'"arguments":{"prompt":"x","n":NaN}}}\n')
+        refusal = heard(process)["result"]["content"][0]["text"]
+        say(process, call(2, "list_edit_sessions") * 3)
+        answers = [heard(process) for _ in range(3)]
+    assert refusal.startswith("`n` must be a whole number.")
+    assert [answer["id"] for answer in answers] == [2, 2, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_results_that_nobody_reads_do_not_pile_up(home: Path) -> None:
+    big = {"prompt": "a fox", "size": "1536x1024", "quality": "high"}
+    with started(home) as process:
+        initialize(process)
+        say(process, call(1, "generate_image", **big))
+        made = heard(process)["result"]
+        size_mb = len(json.dumps(made)) / 1024 / 1024
+        ids = list(range(100, 200))
+        before = peak_mb(process)
+        say(process, b"".join(call(number, "get_result") for number in ids))
+        until(lambda: is_idle(process))
+        grown = peak_mb(process) - before
+        answers = [heard(process) for _ in ids]
+    assert sorted(answer["id"] for answer in answers) == ids
+    assert all(answer["result"]["content"] == made["content"] for answer in answers)
+    assert grown < 15 * size_mb < len(ids) * size_mb
+
+
+def is_idle(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it takes no processor time for a quarter of a second."""
+
+    def used() -> list[str]:
+        return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+
+    before = used()
+    time.sleep(0.25)
+    return used() == before
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.anyio
+async def test_no_more_is_read_while_hundreds_of_answers_are_left_unread() -> None:
+    sender, unread = anyio.create_memory_object_stream[SessionMessage]()
+    outlet = Outlet(sender)
+    async with anyio.create_task_group() as group:
+        for number in range(ANSWERS_WAITING + 1):
+            group.start_soon(outlet.refuse, number, 1, "no")
+        await settle()
+        more = asyncio.ensure_future(outlet.ready_for_more(lambda: False))
+        await settle()
+        assert not more.done()
+        await unread.receive()
+        assert await more
+        group.start_soon(outlet.refuse, 0, 1, "no")
+        await settle()
+        assert not await outlet.ready_for_more(lambda: True)
+        group.cancel_scope.cancel()
+    await outlet.aclose()
+    await unread.aclose()
+
+
+@pytest.mark.anyio
+async def test_room_for_a_result_is_given_back_when_its_task_has_ended() -> None:
+    sender, unread = anyio.create_memory_object_stream[SessionMessage]()
+    outlet = Outlet(sender)
+    leave, inside = asyncio.Event(), 0
+
+    async def answer() -> None:
+        nonlocal inside
+        await outlet.room()
+        inside += 1
+        await leave.wait()
+
+    tasks = [asyncio.ensure_future(answer()) for _ in range(RESULTS_AT_ONCE + 2)]
+    await settle()
+    assert inside == RESULTS_AT_ONCE
+    tasks[0].cancel()
+    await settle()
+    assert inside == RESULTS_AT_ONCE + 1
+    leave.set()
+    await asyncio.wait(tasks)
+    assert inside == RESULTS_AT_ONCE + 2
+    await outlet.aclose()
+    await unread.aclose()
+
+
+def test_it_leaves_when_stdin_closes_though_its_answers_are_left_unread(home: Path) -> None:
+    with started(home) as process:
+        initialize(process)
+        for _ in range(300):
+            ask(process, "tools/list", {})
+        pipe(process.stdin).close()
+        assert process.wait(timeout=30) == 0
+        assert b"Traceback" not in pipe(process.stderr).read()
+        process.stdin = None
+
+
+def test_what_is_printed_misses_the_wire(home: Path) -> None:
+    program = (
+        "import anyio, os\n"
+        "from gpt_image_2_mcp.server.stdio import stdio_wire\n"
+        "async def main():\n"
+        "    async with stdio_wire(1000) as wire:\n"
+        "        print('printed', flush=True)\n"
+        "        os.system('echo from a child; cat')\n"
+        "        await wire.outlet.refuse(1, 2, 'said')\n"
+        "        await wire.outlet.aclose()\n"
+        "    print('afterwards', flush=True)\n"
+        "anyio.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=b"", capture_output=True, env=environment(home), check=True
+    )
+    said, after = done.stdout.splitlines()
+    assert json.loads(said)["error"] == {"code": 2, "message": "said"}
+    assert after == b"afterwards"
+    assert done.stderr.split() == b"printed from a child".split()

@@ -35,7 +35,7 @@ def serve(address: str | None) -> None:
     from gpt_image_2_mcp.server.app import serve_stdio
 
     preferences = preferences_or_exit(settings)
-    run_with_service(settings, lambda service: serve_stdio(service, preferences))
+    run_with_service(settings, lambda service: serve_stdio(service, preferences, settings.limits.line))
 
 
 def preferences_or_exit(settings: Settings) -> Preferences:

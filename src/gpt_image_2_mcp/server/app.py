@@ -5,23 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from importlib.metadata import version
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import anyio
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.server.stdio import stdio_server
 from mcp.server.subscriptions import ListenHandler
 from mcp.types import CallToolRequestParams
 
-from gpt_image_2_mcp.server.calls import Calls
+from gpt_image_2_mcp.server.calls import Calls, Room, any_room
 from gpt_image_2_mcp.server.completion import Completions
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
-from gpt_image_2_mcp.server.refusals import guarded
+from gpt_image_2_mcp.server.refusals import Context, Handler, guarded
 from gpt_image_2_mcp.server.resources import Resources
 from gpt_image_2_mcp.server.signals import at_first_signal
+from gpt_image_2_mcp.server.stdio import stdio_wire
 from gpt_image_2_mcp.server.tasks import EXTENSION as TASKS
 from gpt_image_2_mcp.server.tasks import TaskParams, UpdateParams
 from gpt_image_2_mcp.service import ImageService
@@ -45,11 +45,15 @@ longest <= 3840, ratio <= 3:1, 655,360-8,294,400 pixels."""
 
 _CACHE_MS: Final = 3_600_000
 _UNCHANGING: Final[tuple[CacheableMethod, ...]] = ("resources/templates/list", "prompts/list")
+P = TypeVar("P")
+T = TypeVar("T")
 
 
-def create_server(service: ImageService, preferences: Preferences = BY_PROFILE) -> Server[Any]:
+def create_server(
+    service: ImageService, preferences: Preferences = BY_PROFILE, room: Room = any_room
+) -> Server[Any]:
     """The server for one service; serves the handshake era and 2026-07-28."""
-    calls = Calls(service, preferences)
+    calls = Calls(service, preferences, room)
     resources = Resources(service, preferences.profile_of)
     server = _Server(
         NAME,
@@ -64,7 +68,7 @@ def create_server(service: ImageService, preferences: Preferences = BY_PROFILE) 
         on_list_tools=calls.list_tools,
         on_list_resources=guarded(resources.recent),
         on_list_resource_templates=guarded(resources.templates),
-        on_read_resource=guarded(resources.read),
+        on_read_resource=guarded(_with(room, resources.read)),
         on_subscriptions_listen=ListenHandler(calls.changes),
         on_list_prompts=guarded(list_prompts),
         on_get_prompt=guarded(get_prompt),
@@ -77,6 +81,14 @@ def create_server(service: ImageService, preferences: Preferences = BY_PROFILE) 
     server.add_request_handler("tasks/cancel", TaskParams, guarded(tasks.cancel))
     server.add_request_handler("tasks/update", UpdateParams, guarded(tasks.update))
     return server
+
+
+def _with(room: Room, handler: Handler[P, T]) -> Handler[P, T]:
+    async def handle(context: Context, params: P) -> T:
+        await room()
+        return await handler(context, params)
+
+    return handle
 
 
 class _Server(Server[Any]):
@@ -92,16 +104,19 @@ class _Server(Server[Any]):
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
 
-async def serve_stdio(service: ImageService, preferences: Preferences) -> None:
+async def serve_stdio(service: ImageService, preferences: Preferences, line_limit: int) -> None:
     """Serve one client until it closes a pipe or a signal comes.
 
-    Returns only when stdin was closed. In the other cases the thread that reads stdin cannot be interrupted,
-    so the process is ended from here. A second signal ends it at once.
+    Returns only when stdin was closed and everything is written. In the other cases a thread that reads
+    or writes cannot be interrupted, so the process is ended from here. A second signal ends it at once.
     """
-    server = create_server(service, preferences)
-    async with at_first_signal(lambda: _finish(service)), stdio_server() as (reader, writer):
+    async with at_first_signal(lambda: _finish(service)), stdio_wire(line_limit) as wire:
+        server = create_server(service, preferences, wire.outlet.room)
         try:
-            await server.run(reader, writer, server.create_initialization_options())
+            await server.run(wire.incoming, wire.outlet, server.create_initialization_options())
+            if not await wire.is_written():
+                logger.info("the client does not read what is left for it")
+                await _finish(service)
         except anyio.get_cancelled_exc_class():
             # stdout broke, which cancels everything beside the reading of stdin.
             logger.info("the client no longer reads")

@@ -39,13 +39,19 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Fitted = Callable[[Arguments, BaseModel], Awaitable[T]]
 """Makes of a request and its result what this client is sent."""
+Room = Callable[[], Awaitable[None]]
+"""Waits until the client has read enough for one more result with pictures to be made."""
+
+
+async def any_room() -> None:
+    return None
 
 
 class Calls:
     """Tools as a client calls them: who it is decides what it is sent, and how long it waits."""
 
-    def __init__(self, service: ImageService, preferences: Preferences) -> None:
-        self._service, self._preferences = service, preferences
+    def __init__(self, service: ImageService, preferences: Preferences, room: Room = any_room) -> None:
+        self._service, self._preferences, self._room = service, preferences, room
         self._specs = {spec.name: spec for spec in TOOLS}
         self._listing = cache(_listing)
         self._decoding = CapacityLimiter(AT_ONCE)
@@ -89,6 +95,7 @@ class Calls:
     async def _delivered(self, context: Context, request: Arguments, result: BaseModel) -> CallToolResult:
         if isinstance(result, Pictured):
             await self._announce_pictures(context)
+        await self._room()
         inline = request.inline if isinstance(request, Shown) else None
         return await self._preferences.delivery(context, self._decoding).deliver(result, inline)
 

@@ -1,0 +1,212 @@
+"""The wire to a client on stdin and stdout: lines in, no longer than allowed; answers out, as they are read.
+
+In place of `mcp.server.stdio`, which takes lines of any length, drops in silence what it cannot parse, and
+lets answers pile up that nobody reads (mcp 2.3.0: 314 MB for a line of 70 MB, 406 MB for 30 of 10 MB).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.to_thread import run_sync
+from mcp.shared.message import SessionMessage
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from gpt_image_2_mcp.limits import MB
+from gpt_image_2_mcp.server.lines import Lines, Overlong, request_id
+
+RESULTS_AT_ONCE: Final = 3
+"""Results with pictures that are ready while another one is being written."""
+ANSWERS_WAITING: Final = 256
+"""Answers that wait for the client to read, before no more is read from it."""
+MOST_PARTS: Final = 100_000
+"""Commas in a message: each list entry costs 60 bytes and more of memory, and no request has so many."""
+_LAST_WRITES_S: Final = 1.0
+_LOOK_S: Final = 0.5
+"""How often a client that does not read is looked after."""
+_READ_BUFFER: Final = 256 * 1024
+
+
+class Outlet:
+    """The sending end of stdout. It knows how many answers wait, and hands out room for large ones."""
+
+    def __init__(self, inner: ObjectSendStream[SessionMessage]) -> None:
+        self._inner, self._waiting = inner, 0
+        self._drained = asyncio.Event()
+        self._results = asyncio.Semaphore(RESULTS_AT_ONCE)
+
+    async def send(self, item: SessionMessage, /) -> None:
+        self._waiting += 1
+        try:
+            await self._inner.send(item)
+        finally:
+            self._waiting -= 1
+            self._drained.set()
+
+    async def room(self) -> None:
+        """Wait for room for a result; it is given back when this task, and so the answer, is through."""
+        await self._results.acquire()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is a coroutine
+        task.add_done_callback(lambda _task: self._results.release())
+
+    async def ready_for_more(self, is_gone: Callable[[], bool]) -> bool:
+        """Wait while the client leaves too many answers unread; False where it is gone instead."""
+        while self._waiting > ANSWERS_WAITING:
+            self._drained.clear()
+            with anyio.move_on_after(_LOOK_S):
+                await self._drained.wait()
+            if not self._drained.is_set() and is_gone():
+                return False
+        return True
+
+    async def refuse(self, id_: int | str | None, code: int, message: str) -> None:
+        """Answer a message that is no request of the protocol."""
+        error = JSONRPCError(jsonrpc="2.0", id=id_, error=ErrorData(code=code, message=message))
+        await self.send(SessionMessage(error))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Wire:
+    """One client: `incoming` and `outlet` are what the SDK's server runs on."""
+
+    def __init__(self, stdin: BinaryIO, stdout: BinaryIO, line_limit: int) -> None:
+        self._lines, self._limit = Lines(stdin, line_limit), line_limit
+        self._stdin, self._stdout = stdin, stdout
+        self._read, self.incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        outgoing, self._unwritten = anyio.create_memory_object_stream[SessionMessage]()
+        self.outlet = Outlet(outgoing)
+        self._written = asyncio.Event()
+
+    async def read(self) -> None:
+        """Pass messages on until stdin ends; while the client reads nothing, nothing more is read from it."""
+        async with self._read:
+            while (line := await run_sync(self._lines.next)) is not None:
+                if not await self.outlet.ready_for_more(partial(_is_hung_up, self._stdin)):
+                    return
+                await self._take(line, self._read)
+
+    async def _take(self, line: bytes | Overlong, to: ObjectSendStream[SessionMessage | Exception]) -> None:
+        if isinstance(line, Overlong):
+            text = (
+                f"The message is longer than {self._limit // MB} MB and was not read; nothing was sent. "
+                "Give pictures as file paths or https URLs, not as data: URLs."
+            )
+            await self.outlet.refuse(request_id(line.head, line.tail), INVALID_REQUEST, text)
+        elif line.count(b",") > MOST_PARTS:
+            text = f"The message has more than {MOST_PARTS:,} parts and was not read; nothing was sent."
+            await self.outlet.refuse(request_id(line, line), INVALID_REQUEST, text)
+        elif not line.isspace():
+            try:
+                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+            except ValidationError as error:
+                kind = error.errors(include_url=False, include_input=False)[0]["type"]
+                code = PARSE_ERROR if kind == "json_invalid" else INVALID_REQUEST
+                await self.outlet.refuse(request_id(line, line), code, "This is no JSON-RPC message.")
+            else:
+                await to.send(SessionMessage(message))
+
+    async def write(self) -> None:
+        """Write what is sent until the sender closes."""
+        unwritten: ObjectReceiveStream[SessionMessage] = self._unwritten
+        async with unwritten:
+            async for item in unwritten:
+                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+                await run_sync(_put, self._stdout, text.encode() + b"\n")
+        self._written.set()
+
+    async def is_written(self) -> bool:
+        """Whether the client reads what is left for it within a moment."""
+        with anyio.move_on_after(_LAST_WRITES_S):
+            await self._written.wait()
+        return self._written.is_set()
+
+
+def _is_hung_up(file: BinaryIO) -> bool:
+    """Whether the other end is closed, though there be lines left to read."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(file, 0)  # a hang-up is always told
+    return bool(poll.poll(0))
+
+
+def _put(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+
+
+@asynccontextmanager
+async def stdio_wire(line_limit: int) -> AsyncIterator[Wire]:
+    """The wire over this process's stdin and stdout.
+
+    Meanwhile fd 0 is the null device and fd 1 is stderr, so that handlers and children read an end of file
+    and what they print misses the wire.
+    """
+    with _diverted(0, os.open(os.devnull, os.O_RDONLY)) as stdin, _diverted(1, _stderr()) as stdout:
+        wire = Wire(
+            os.fdopen(stdin, "rb", _READ_BUFFER, closefd=False),
+            os.fdopen(stdout, "wb", closefd=False),
+            line_limit,
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(wire.read)
+            group.start_soon(wire.write)
+            yield wire
+
+
+def _stderr() -> int:
+    try:
+        return os.dup(2)
+    except OSError:  # closed
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+@contextmanager
+def _diverted(fd: int, diversion: int) -> Iterator[int]:
+    """What `fd` was, while it is `diversion`. It is never closed: a thread may still read from it."""
+    wire = _above_the_standard_ones(fd)
+    _point(fd, diversion)
+    os.close(diversion)
+    try:
+        yield wire
+    finally:
+        _point(fd, wire)
+
+
+def _above_the_standard_ones(fd: int) -> int:
+    """A duplicate that does not land on a standard stream that is closed."""
+    if sys.platform == "win32":
+        return os.dup(fd)
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _point(fd: int, to: int) -> None:
+    os.dup2(to, fd)
+    if sys.platform == "win32":
+        from mcp.os.win32.utilities import rebind_std_handle_to_fd
+
+        rebind_std_handle_to_fd(fd)
