@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import time
@@ -179,10 +180,10 @@ async def test_a_cost_is_not_made_up_where_usage_or_price_is_missing(bench: Benc
     assert result.cost_usd_estimated is None
 
 
-async def test_the_estimate_is_logged_without_the_prompt(
+async def test_a_prompt_is_logged_by_its_length_and_hash_and_its_text_only_for_debugging(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", logger="gpt_image_2_mcp")
+    caplog.set_level("INFO", logger="gpt_image_2_mcp")
     service = bench.service()
     await service.generate(GenerateRequest(prompt="a secret fox", size="1024x1024", quality="high"))
     (bench.folder / "in.png").write_bytes(picture())
@@ -193,9 +194,13 @@ async def test_the_estimate_is_logged_without_the_prompt(
         for r in caplog.records
         if (r.levelname, r.name) == ("INFO", "gpt_image_2_mcp.operations")
     ]
-    assert first == "generate with gpt-image-2: 1 picture(s), at most about $0.2109"
-    assert second == "edit with a-new-one: 2 picture(s), an unknown price"
+    named = f"prompt of 12 characters ({hashlib.sha256(b'a secret fox').hexdigest()[:12]})"
+    assert first == f"generate with gpt-image-2: {named}, 1 picture(s), at most about $0.2109"
+    assert second == f"edit with a-new-one: {named}, 2 picture(s), an unknown price"
     assert "secret" not in caplog.text
+    caplog.set_level("DEBUG", logger="gpt_image_2_mcp")
+    await service.generate(GenerateRequest(prompt="a secret fox", size="1024x640"))
+    assert ": a secret fox" in caplog.text
 
 
 async def test_calls_over_the_limit_are_refused_before_anything_is_read_or_written(bench: Bench) -> None:

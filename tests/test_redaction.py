@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_image_2_mcp.redaction import ERROR_TEXT_LIMIT, clean, redact
+from gpt_image_2_mcp.redaction import ERROR_TEXT_LIMIT, SHORTEST_KEY, clean, one_line, redact, redactor
 from tests.support.upstreams import CANARY
 
 
@@ -26,13 +26,39 @@ from tests.support.upstreams import CANARY
         ("A" * 64, "bytes {}"),
         ("Qm9v" * 40 + "==", "bytes {}"),
         ("a/b/" + "Qm9v" * 10 + "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBD", "bytes {}"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-DEF_123", "token {} was refused"),
+        ("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0.", "token {} was refused"),
+        ("0123456789abcdef0123456789abcdef", "api-key: {}"),
+        ("0123456789abcdef", "x-api-key={}"),
+        ("abc-123-def", '{{"api_key": "{}"}}'),
+        ("local-key-of-mine", "OPENAI_API_KEY={}"),
+        ("AKIAIOSFODNN7EXAMPLE", "id {} here"),
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = {}"),
+        ("ghp_" + "aB3" * 12, "with {}"),
+        ("xoxb-1234567890-abcdefghij", "with {}"),
+        ("AIza" + "Sy_4" * 9, "with {}"),
+        ("user:pa55word", "https://{}@host.example/v1"),
+        ("u:p", "postgres://{}@db"),
+        ("ab%2Bcd12345", "https://host.example/a.png?sig={}&se=1"),
+        ("hunter2000", "password={}&x=1"),
+        (" RSA PRIVATE KEY-----\nMIIEow\nAQ==\n", "-----BEGIN{}-----END RSA PRIVATE KEY-----"),
     ],
 )
 def test_keys_tokens_and_base64_are_taken_out(secret: str, around: str) -> None:
     assert redact(around.format(secret)).rstrip(".") == around.format("[redacted]").rstrip(".")
 
 
-@pytest.mark.parametrize("text", ["a task-list", "sk-1", "Bearer of news", "A" * 63, "data: none", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a task-list", "sk-1", "Bearer of news", "A" * 63, "data: none", ""),
+        "Set OPENAI_API_KEY or OPENAI_API_KEY_FILE in this server's configuration",
+        "input_tokens=196, output_tokens=107, token: must be given",
+        "https://host.example:8443/a@b.png",
+        "an eyJ and a sig= of nothing",
+        "commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+    ],
+)
 def test_plain_text_is_left_alone(text: str) -> None:
     assert redact(text) == text
 
@@ -46,6 +72,74 @@ def test_a_long_path_is_left_alone() -> None:
 def test_a_long_run_of_slashes_is_looked_through_in_one_pass() -> None:
     # Quadratic, this takes minutes.
     assert redact("x/" * 200_000) == "x/" * 200_000
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "sk-",
+            "Bearer ",
+            "://",
+            "://a:",
+            "a:",
+            "eyJ",
+            "eyJaaaaaa.",
+            "AKIA",
+            "ghp_",
+            "xoxb-",
+            "data:",
+            "data:a;",
+        ),
+        *(
+            "-----BEGIN",
+            " PRIVATE KEY-----",
+            "api-key",
+            "api_",
+            "a_token",
+            "password ",
+            "password:",
+            "sig=a",
+            "=",
+        ),
+    ],
+)
+def test_whatever_is_repeated_a_text_is_looked_through_in_one_pass(piece: str) -> None:
+    # Quadratic, this takes minutes.
+    assert len(redact(piece * 50_000)) <= len(piece) * 50_000 + 11 * 50_000
+
+
+KEY = "my own/server+key=of any shape"
+
+
+@pytest.mark.parametrize("form", [KEY, "my%20own%2Fserver%2Bkey%3Dof%20any%20shape"])
+def test_a_key_of_any_shape_is_taken_out_where_it_is_known(form: str) -> None:
+    strike = redactor(KEY)
+
+    assert redact(f"refused {form}.") == f"refused {form}."
+    assert strike(f"refused {form}, and {CANARY}") == "refused [redacted], and [redacted]"
+    assert strike("refused my own key") == "refused my own key"
+
+
+def test_a_word_that_stands_for_a_key_is_left_alone() -> None:
+    assert redactor("none", "")("none of them") == "none of them"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=SHORTEST_KEY, max_size=60), st.text(max_size=200), st.text(max_size=200))
+def test_a_known_key_is_never_left_in_a_text(key: str, before: str, after: str) -> None:
+    assert key not in redactor(key)(before + key + after).replace("[redacted]", "")
+
+
+def test_what_could_end_a_line_or_disguise_it_is_escaped() -> None:
+    assert one_line("a\nb\u2028c\x1b[0m\u202ed\u200b\ud800") == (r"a\nb\u2028c\x1b[0m\u202ed\u200b\ud800")
+    assert one_line("Grüße, 画像 ♥") == "Grüße, 画像 ♥"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(codec=None)))
+def test_any_text_is_one_printable_line(text: str) -> None:
+    assert one_line(text).isprintable()
 
 
 def test_a_key_cannot_hide_behind_invisible_characters() -> None:

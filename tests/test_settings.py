@@ -411,6 +411,12 @@ def test_the_key_itself_goes_before_the_file(home: Path) -> None:
         assert key.reveal() == KEY
 
 
+def test_the_key_that_is_set_is_struck_out_of_texts() -> None:
+    assert read(OPENAI_API_KEY="local-server-key").redactor()("no local-server-key") == "no [redacted]"
+    assert read(GPT_IMAGE_2_HTTP_TOKEN=TOKEN).redactor()(f"no {TOKEN}") == "no [redacted]"
+    assert read().redactor()("no local-server-key") == "no local-server-key"
+
+
 def test_an_empty_key_file_holds_no_key(home: Path) -> None:
     (home / "key").write_text("\n")
 

@@ -126,7 +126,8 @@ def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
     state_dir = settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
     database = Database(state_dir)
     stack.push_async_callback(database.close)
-    journal = SqliteJournal(database, utc_now, keeps_sessions=settings.session_store == "sqlite")
+    keeps_sessions = settings.session_store == "sqlite"
+    journal = SqliteJournal(database, utc_now, keeps_sessions=keeps_sessions, redact=settings.redactor())
     images, leases = FileImageStore(), FileLeases(state_dir / "locks")
     spools = SpoolFolder(state_dir / "spool", second_spool())
     execution = Execution(

@@ -20,7 +20,7 @@ Kind = Literal["image", "edit", "session", "import"]
 
 
 class Secret:
-    """A key that prints as stars; `reveal()` is called only where a request is signed."""
+    """A key that prints as stars; `reveal()` is called to sign requests and to strike it out of texts."""
 
     __slots__ = ("_value",)
 

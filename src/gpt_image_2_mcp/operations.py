@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 import time
@@ -151,7 +152,7 @@ class Operations:
             step=step,
             estimate=pricing.upper_bound(job),
         )
-        _log_estimate(operation)
+        _log_begin(operation)
         self._announce()
         # Once it is journalled it is also started, though the caller be cancelled or the server leave.
         entering = asyncio.ensure_future(self._enter(operation, job))
@@ -370,8 +371,12 @@ def _expected_bytes(job: ImageJob) -> int:
     return size.pixels * 4 * job.count
 
 
-def _log_estimate(operation: Operation) -> None:
+def _log_begin(operation: Operation) -> None:
+    """A prompt is told by its length and hash; its text only where debugging was asked for."""
     bound = operation.estimate
     price = f"at most about {pricing.format_usd(bound)}" if bound is not None else "an unknown price"
-    count = operation.options.n or 1
-    logger.info("%s with %s: %d picture(s), %s", operation.action, operation.model, count, price)
+    count, prompt = operation.options.n or 1, operation.prompt
+    print_ = hashlib.sha256(prompt.encode()).hexdigest()[:12]
+    what = f"prompt of {len(prompt)} characters ({print_}), {count} picture(s), {price}"
+    logger.info("%s with %s: %s", operation.action, operation.model, what)
+    logger.debug("prompt %s: %s", print_, prompt)

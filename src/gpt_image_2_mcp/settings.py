@@ -19,6 +19,7 @@ from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.limits import Limit, Limits
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.redaction import Redact, redactor
 from gpt_image_2_mcp.requests import Inline
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -215,6 +216,10 @@ class Settings:
     http: HttpSettings
     local_paths: bool = True
     notices: tuple[str, ...] = ()
+
+    def redactor(self) -> Redact:
+        """Takes secrets out of text, those that are set among them whatever they look like."""
+        return redactor(*(secret.reveal() for secret in (self.api_key, self.http.token) if secret))
 
 
 def read_settings(environ: MutableMapping[str, str] | None = None) -> Settings:

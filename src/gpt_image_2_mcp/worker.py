@@ -31,7 +31,7 @@ def main() -> None:
     if not first.endswith(b"\n"):  # the server died before it had said anything
         return
     settings: Settings = pickle.loads(base64.b64decode(first))  # noqa: S301 - our own parent
-    configure_logging(debug=settings.debug, timestamps=True)
+    configure_logging(settings.redactor(), debug=settings.debug, timestamps=True)
     if sys.platform != "win32":
         # The end of the client's session must not end a paid call; a kill does, and recovery follows.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):

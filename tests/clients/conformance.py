@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gpt_image_2_mcp.assembly import open_service
 from gpt_image_2_mcp.logs import configure_logging
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.redaction import redact
 from gpt_image_2_mcp.server.http import HttpServer, listen
 from gpt_image_2_mcp.server.preferences import BY_PROFILE
 from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
@@ -90,7 +91,7 @@ async def run_all(revisions: tuple[str, ...], output: Path) -> int:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Keep the suite's results there.")
 def main(revisions: tuple[str, ...], output: Path | None) -> None:
     """Run the suite for each revision of the protocol."""
-    configure_logging(debug=False)
+    configure_logging(redact, debug=False)
     with tempfile.TemporaryDirectory() as folder:
         sys.exit(anyio.run(run_all, revisions, output or Path(folder)))
 

@@ -13,7 +13,9 @@ from mcp import Client, MCPError
 from mcp.types import BlobResourceContents, ImageContent, ListToolsResult, ResourceLink, TextContent
 
 from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
 from tests.support.services import Bench
@@ -148,7 +150,7 @@ async def test_a_fault_of_ours_is_told_without_its_text(
         return Broken()
 
     bench.gateway = broken
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO)
     async with connected(bench, era) as client:
         result = await client.call_tool("generate_image", {"prompt": "a secret fox"})
     assert result.is_error
@@ -188,6 +190,14 @@ async def test_an_errors_hint_stands_beside_its_sentence(bench: Bench) -> None:
     async with connected(bench) as client:
         result = await client.call_tool("generate_image", {"prompt": "x"})
     assert text_of(result) == "/etc is a system folder. Choose another output_dir."
+
+
+async def test_an_error_is_told_without_the_key_whatever_it_looks_like(bench: Bench) -> None:
+    bench.refuse_folder = StorageError("The folder of our-own-server-key is full.")
+    server = create_server(bench.service(), Preferences(redact=redactor("our-own-server-key")))
+    async with Client(server) as client:
+        result = await client.call_tool("generate_image", {"prompt": "x"})
+    assert text_of(result) == "The folder of [redacted] is full."
 
 
 def test_paid_tools_are_neither_read_only_nor_idempotent() -> None:

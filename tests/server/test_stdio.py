@@ -133,10 +133,21 @@ def test_stdout_carries_json_rpc_alone_and_the_key_appears_nowhere(home: Path) -
         assert json.loads(line)["jsonrpc"] == "2.0"
     assert b"OPENAI_USE_DIRECT_EDITS is ignored" in log
     assert b"at most about $0.00" in log
-    assert b"a fox" not in log
+    assert b"prompt of 5 characters" in log
+    assert b": a fox" in log, "debugging was asked for"
     state = b"".join(path.read_bytes() for path in (home / ".local").rglob("*") if path.is_file())
     for place in (answer, rest, log, state):
         assert CANARY.encode() not in place
+
+
+def test_a_prompt_is_not_in_the_log_unless_debugging_is_asked_for(home: Path) -> None:
+    with started(home, GPT_IMAGE_2_WORKER="process") as process:
+        initialize(process)
+        ask(process, "tools/call", {"name": "generate_image", "arguments": {"prompt": "a fox", **SMALL}})
+        pipe(process.stdout).readline()
+        _, log = process.communicate(timeout=30)
+    assert b"prompt of 5 characters" in log
+    assert b"a fox" not in log + (home / ".local/state/gpt-image-2-mcp/worker.log").read_bytes()
 
 
 def test_it_lists_its_tools_without_a_key_and_refuses_calls_with_a_hint(home: Path) -> None:
@@ -234,8 +245,11 @@ def say(process: subprocess.Popen[bytes], line: bytes) -> None:
 
 
 def heard(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(pipe(process.stdout).readline())
-    return message
+    """The next answer; notifications are passed over."""
+    while True:
+        message: dict[str, Any] = json.loads(pipe(process.stdout).readline())
+        if "id" in message:
+            return message
 
 
 def call(number: int | str, tool: str, **arguments: Any) -> bytes:

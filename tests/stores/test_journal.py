@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gpt_image_2_mcp.errors import OperationNotFound, StorageError
-from gpt_image_2_mcp.models import OPEN_STATES, Completed, Operation, Placement, SessionStep, State
+from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
 from gpt_image_2_mcp.ports import Journal
+from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 from gpt_image_2_mcp.stores import journal as module
 from gpt_image_2_mcp.stores.journal import SqliteJournal
@@ -131,6 +132,24 @@ async def test_an_operation_from_before_there_were_roots_comes_back_without_one(
     async with journal_in(folder, clock) as journal:
         found = await journal.get("op-1")
     assert found.placement == replace(made.placement, root=None)
+
+
+async def test_no_key_that_an_upstream_echoes_comes_into_the_file(folder: Path, clock: Clock) -> None:
+    key = "a key of another server"
+    async with database(folder) as opened:
+        journal = SqliteJournal(opened, clock, redact=redactor(key))
+        await entered(journal, clock, "op-1", state="received")
+        await journal.commit("op-1", completed(notes=(f"It said {key}.",)))
+        await entered(journal, clock, "op-2")
+        await journal.move("op-2", "reserved", "reserved", phase=f"waiting: {key}")
+        phase = (await journal.get("op-2")).phase
+        failure = Failure("rejected", f"No {key}.", f"Mend {key}.")
+        await journal.move("op-2", "reserved", "released", failure=failure)
+        first, second = await journal.get("op-1"), await journal.get("op-2")
+    assert first.completed is not None
+    assert (first.completed.notes, phase) == (("It said [redacted].",), "waiting: [redacted]")
+    assert second.failure == Failure("rejected", "No [redacted].", "Mend [redacted].")
+    assert not [path for path in folder.iterdir() if path.is_file() and key.encode() in path.read_bytes()]
 
 
 async def test_an_unknown_operation_is_not_found(journal: Journal, clock: Clock) -> None:

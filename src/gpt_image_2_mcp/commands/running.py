@@ -14,6 +14,7 @@ import click
 from gpt_image_2_mcp.assembly import open_service
 from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, InputError, InvalidRequest
 from gpt_image_2_mcp.logs import configure_logging
+from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.settings import Settings, read_settings
 
@@ -31,7 +32,7 @@ def settings_or_exit(*, sandbox: bool = False) -> Settings:
         settings = read_settings()
     except ConfigurationError as error:
         fail(error)
-    configure_logging(debug=settings.debug)
+    configure_logging(settings.redactor(), debug=settings.debug)
     for notice in settings.notices:
         logger.warning(notice)  # nobody may be reading stderr, and only the log does not wait for them
     return replace(settings, sandbox=settings.sandbox or sandbox)
@@ -47,7 +48,7 @@ def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitabl
     try:
         return anyio.run(run)
     except ImageServerError as error:
-        fail(error)
+        fail(error, settings.redactor())
     except KeyboardInterrupt:
         click.echo(
             "\nStopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations.", err=True
@@ -55,9 +56,9 @@ def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitabl
         sys.exit(130)
 
 
-def fail(error: ImageServerError) -> NoReturn:
+def fail(error: ImageServerError, redact: Redact = redact) -> NoReturn:
     """End the process: 2 for what the caller wrote, 1 for what went wrong."""
-    click.echo(f"Error: {error}", err=True)
+    click.echo(f"Error: {redact(str(error))}", err=True)
     sys.exit(
         EXIT_USAGE if isinstance(error, InvalidRequest | InputError | ConfigurationError) else EXIT_FAILED
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gpt_image_2_mcp.logs import configure_logging
+from gpt_image_2_mcp.redaction import redact
 from gpt_image_2_mcp.sandbox import FAULT_MODES, Faults, create_app
 
 _MODES = "; ".join(f"{name}: {text}" for name, text in FAULT_MODES.items())
@@ -38,7 +39,7 @@ def sandbox(port: int, delay: float, fail: str | None, fail_count: int, seed: in
         raise click.UsageError("--fail-count says how many calls fail, --fail how: give both.")
     import uvicorn
 
-    configure_logging(debug=False)
+    configure_logging(redact, debug=False)
     app = create_app(Faults(delay=delay, mode=fail, count=fail_count), seed=seed)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
     listening = config.bind_socket()

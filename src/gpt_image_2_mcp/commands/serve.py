@@ -47,7 +47,7 @@ def preferences_or_exit(settings: Settings) -> Preferences:
         profile = named(settings.client_profile) if settings.client_profile else None
     except ImageServerError as error:
         fail(error)
-    return Preferences(profile, settings.inline, settings.wait_s)
+    return Preferences(profile, settings.inline, settings.wait_s, redact=settings.redactor())
 
 
 def _serve_http(settings: Settings, text: str) -> None:

@@ -19,7 +19,7 @@ from gpt_image_2_mcp.gateways._rejections import rejection
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture, Secret
-from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.redaction import SHORTEST_KEY, clean
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -28,8 +28,6 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
-_SHORTEST_KEY: Final = 12
-"""Characters; below it stand the words that local servers take for a key, such as `none`."""
 _LAST_WORDS_S: Final = 2.0
 """How long a stream that has said everything may take to end."""
 
@@ -161,9 +159,9 @@ class Upstream:
             return document
 
     def _rejection(self, response: httpx2.Response, body: bytes) -> UpstreamError:
-        """Keys of other servers look like anything, so ours is struck out by its text."""
+        """Keys of other servers look like anything; ours is struck out before a text is cut at its length."""
         key = self._account.key.reveal().encode()
-        if len(key) >= _SHORTEST_KEY:
+        if len(key) >= SHORTEST_KEY:
             body = body.replace(key, b"[redacted]")
         return rejection(response.status_code, response.headers, body)
 

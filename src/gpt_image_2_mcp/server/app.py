@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -54,6 +55,7 @@ def create_server(
 ) -> Server[Any]:
     """The server for one service; serves the handshake era and 2026-07-28."""
     calls = Calls(service, preferences, room)
+    safe = partial(guarded, redact=preferences.redact)
     resources = Resources(service, preferences.profile_of)
     server = _Server(
         NAME,
@@ -66,20 +68,20 @@ def create_server(
             "tools/list": CacheHint(ttl_ms=_CACHE_MS, scope="private"),
         },
         on_list_tools=calls.list_tools,
-        on_list_resources=guarded(resources.recent),
-        on_list_resource_templates=guarded(resources.templates),
-        on_read_resource=guarded(_with(room, resources.read)),
+        on_list_resources=safe(resources.recent),
+        on_list_resource_templates=safe(resources.templates),
+        on_read_resource=safe(_with(room, resources.read)),
         on_subscriptions_listen=ListenHandler(calls.changes),
-        on_list_prompts=guarded(list_prompts),
-        on_get_prompt=guarded(get_prompt),
-        on_completion=guarded(Completions(service).complete),
+        on_list_prompts=safe(list_prompts),
+        on_get_prompt=safe(get_prompt),
+        on_completion=safe(Completions(service).complete),
     )
     tasks = calls.tasks
     server.extensions[TASKS] = {}
     server.add_request_handler("tools/call", CallToolRequestParams, calls.call_tool)
-    server.add_request_handler("tasks/get", TaskParams, guarded(tasks.get))
-    server.add_request_handler("tasks/cancel", TaskParams, guarded(tasks.cancel))
-    server.add_request_handler("tasks/update", UpdateParams, guarded(tasks.update))
+    server.add_request_handler("tasks/get", TaskParams, safe(tasks.get))
+    server.add_request_handler("tasks/cancel", TaskParams, safe(tasks.cancel))
+    server.add_request_handler("tasks/update", UpdateParams, safe(tasks.update))
     return server
 
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.operations import Caller
-from gpt_image_2_mcp.redaction import clean, whereabouts
+from gpt_image_2_mcp.redaction import Redact, clean, redact, whereabouts
 from gpt_image_2_mcp.requests import Arguments, Shown, parse_arguments
 from gpt_image_2_mcp.results import Pictured, WorkingResult
 from gpt_image_2_mcp.server.delivery import AT_ONCE, deliver_error
@@ -52,6 +52,7 @@ class Calls:
 
     def __init__(self, service: ImageService, preferences: Preferences, room: Room = any_room) -> None:
         self._service, self._preferences, self._room = service, preferences, room
+        self._redact = preferences.redact
         self._specs = {spec.name: spec for spec in TOOLS}
         self._listing = cache(_listing)
         self._decoding = CapacityLimiter(AT_ONCE)
@@ -78,7 +79,7 @@ class Calls:
         if as_task:
             caller = replace(caller, wait_s=min(TASK_WAIT_S, caller.wait_s or TASK_WAIT_S))
         async with progress.at_work():
-            return await run_tool(self._service, spec, params.arguments or {}, caller, fitted)
+            return await run_tool(self._service, spec, params.arguments or {}, caller, fitted, self._redact)
 
     async def _collect(self, context: Context, operation_id: str) -> CallToolResult | WorkingResult:
         """What the call of an operation would answer now; a task is polled by it."""
@@ -90,7 +91,8 @@ class Calls:
 
         arguments = {"operation_id": operation_id, "wait_seconds": 0}
         caller = self._preferences.caller(context, lambda _standing: None)
-        return await run_tool(self._service, self._specs["get_result"], arguments, caller, fitted)
+        spec = self._specs["get_result"]
+        return await run_tool(self._service, spec, arguments, caller, fitted, self._redact)
 
     async def _delivered(self, context: Context, request: Arguments, result: BaseModel) -> CallToolResult:
         if isinstance(result, Pictured):
@@ -111,7 +113,12 @@ def _listing(*, hides_images: bool) -> ListToolsResult:
 
 
 async def run_tool(
-    service: ImageService, spec: ToolSpec, arguments: dict[str, Any], caller: Caller, fitted: Fitted[T]
+    service: ImageService,
+    spec: ToolSpec,
+    arguments: dict[str, Any],
+    caller: Caller,
+    fitted: Fitted[T],
+    redact: Redact = redact,
 ) -> CallToolResult | T:
     """One call, from arguments to what the client is sent, as `fitted` makes it; errors are results."""
     try:
@@ -119,7 +126,7 @@ async def run_tool(
         return await fitted(request, await spec.run(service, request, caller))
     except ImageServerError as error:
         logger.info("%s: %s (%s)", spec.name, error.message, error.code)
-        return deliver_error(error)
+        return deliver_error(error, redact)
     except Exception as error:  # noqa: BLE001 - the outermost door: no traceback may reach a client
         logger.error("%s failed: %s", spec.name, whereabouts(error))
         return deliver_error(

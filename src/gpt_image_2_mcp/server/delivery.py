@@ -18,7 +18,7 @@ from gpt_image_2_mcp.errors import ImageServerError, UndecodablePicture
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.image_formats.layout import ImageHeader
 from gpt_image_2_mcp.pictures import MAX_PIXELS, preview
-from gpt_image_2_mcp.redaction import redact
+from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.results import ImageFile, Pictured, WorkingResult
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile
@@ -175,7 +175,7 @@ def _noted(result: Pictured, note: str) -> Pictured:
     return result.model_copy(update={"note": " ".join(filter(None, (result.note, note)))}) if note else result
 
 
-def deliver_error(error: ImageServerError) -> CallToolResult:
+def deliver_error(error: ImageServerError, redact: Redact = redact) -> CallToolResult:
     """One sentence of what happened and one of what to do. No structured content: clients of the TypeScript
     SDK check it against the output schema, of errors too.
     """

@@ -11,6 +11,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.types import Implementation
 
 from gpt_image_2_mcp.operations import Caller, Report
+from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.server.delivery import Delivery, Links, no_links
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile, recognise
@@ -25,6 +26,7 @@ class Preferences:
     """None leaves a thing to the client's profile.
 
     `wait_s` is how long a call waits for its picture before it is handed off; infinite: to the end.
+    Errors go out through `redact`.
     """
 
     profile: Profile | None = None
@@ -32,6 +34,7 @@ class Preferences:
     wait_s: float | None = None
     links: Links = links_to
     pace: Pace = USUAL
+    redact: Redact = redact
 
     def profile_of(self, context: ServerRequestContext[Any]) -> Profile:
         """What the client of a request can take; in both eras the request tells who it is."""

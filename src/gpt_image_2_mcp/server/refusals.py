@@ -20,7 +20,7 @@ from gpt_image_2_mcp.errors import (
     PartialNotFound,
     PictureChanged,
 )
-from gpt_image_2_mcp.redaction import redact, whereabouts
+from gpt_image_2_mcp.redaction import Redact, redact, whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ def is_modern(context: Context) -> bool:
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
-def guarded(handler: Handler[P, R]) -> Handler[P, R]:
-    """`handler`, whose every failure is a JSON-RPC error in our own words.
+def guarded(handler: Handler[P, R], redact: Redact = redact) -> Handler[P, R]:
+    """`handler`, whose every failure is a JSON-RPC error in our own words, as `redact` lets them out.
 
     In the handshake era the SDK would send the text of any exception to the client (mcp 2.3.0).
     """
@@ -50,7 +50,7 @@ def guarded(handler: Handler[P, R]) -> Handler[P, R]:
         except MCPError:
             raise
         except ImageServerError as error:
-            raise _refusal(error, context, getattr(params, "uri", None)) from None
+            raise _refusal(error, redact(str(error)), context, getattr(params, "uri", None)) from None
         except Exception as error:  # noqa: BLE001 - an outermost door: no exception's text may reach a client
             logger.error("%s failed: %s", context.method, whereabouts(error))
             raise MCPError(
@@ -60,7 +60,7 @@ def guarded(handler: Handler[P, R]) -> Handler[P, R]:
     return guard
 
 
-def _refusal(error: ImageServerError, context: Context, uri: str | None) -> MCPError:
+def _refusal(error: ImageServerError, text: str, context: Context, uri: str | None) -> MCPError:
     match error:
         case ImageNotFound() | OperationNotFound() | PartialNotFound() | PictureChanged():
             code = RESOURCE_NOT_FOUND if uri and not is_modern(context) else INVALID_PARAMS
@@ -71,4 +71,4 @@ def _refusal(error: ImageServerError, context: Context, uri: str | None) -> MCPE
         case _:
             code = INTERNAL_ERROR
     logger.info("%s: %s (%s)", context.method, error.message, error.code)
-    return MCPError(code, redact(str(error)), {"uri": uri} if uri else None)
+    return MCPError(code, text, {"uri": uri} if uri else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 from gpt_image_2_mcp.errors import OperationNotFound, SessionBusy, StorageError
 from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
 from gpt_image_2_mcp.ports import Clock
+from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.stores.sqlite import Database, text_of
 from gpt_image_2_mcp.stores.sqlite_sessions import record_step
@@ -30,10 +32,16 @@ _OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
 
 
 class SqliteJournal:
-    """All writes are durable when they return; every change of state names the state it starts from."""
+    """All writes are durable when they return; every change of state names the state it starts from.
 
-    def __init__(self, database: Database, clock: Clock, *, keeps_sessions: bool = True) -> None:
+    What an upstream said goes through `redact` on its way in.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, keeps_sessions: bool = True, redact: Redact = redact
+    ) -> None:
         self._database, self._clock, self._keeps_sessions = database, clock, keeps_sessions
+        self._redact = redact
 
     async def reserve(self, operation: Operation) -> None:
         def insert(db: sqlite3.Connection) -> None:
@@ -76,7 +84,8 @@ class SqliteJournal:
         phase: str = "",
         failure: Failure | None = None,
     ) -> bool:
-        values = (target, self._now(), attempts, phase, _FAILURE.dump_json(failure), operation_id, source)
+        said = self._redact(phase), _FAILURE.dump_json(failure and self._shown(failure))
+        values = (target, self._now(), attempts, *said, operation_id, source)
         query = (
             "UPDATE operations SET state = ?, changed_at = ?, attempts = coalesce(?, attempts), phase = ?, "
             "failure = ? WHERE id = ? AND state = ?"
@@ -90,6 +99,7 @@ class SqliteJournal:
 
     async def commit(self, operation_id: str, completed: Completed) -> bool:
         operation = await self.get(operation_id)
+        completed = replace(completed, notes=tuple(map(self._redact, completed.notes)))
         now = self._now()
 
         def write(db: sqlite3.Connection) -> bool:
@@ -140,6 +150,9 @@ class SqliteJournal:
         return await self._database.run(
             lambda db: tuple(_operation(row) for row in db.execute(query, values))
         )
+
+    def _shown(self, failure: Failure) -> Failure:
+        return Failure(failure.code, self._redact(failure.message), self._redact(failure.hint))
 
     def _now(self) -> str:
         return text_of(self._clock())
