@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -320,7 +321,7 @@ def test_an_unknown_argument_like_no_other_is_answered_with_all() -> None:
     assert refusal(EndSessionRequest, {"session_id": "s", "zzz": 1}) == (
         "There is no argument `zzz`, only session_id."
     )
-    assert refusal(ListSessionsRequest, {"zzz": 1}) == "There is no argument `zzz`, only none at all."
+    assert refusal(ListSessionsRequest, {"zzz": 1}) == "There is no argument `zzz`: it takes none."
 
 
 @pytest.mark.parametrize("name", ["a`b\n\x1b[31m", "x" * 300, "https://errors.pydantic.dev", "a b"])
@@ -331,6 +332,53 @@ def test_a_hostile_name_is_shown_harmless_and_short(name: str) -> None:
     assert len(shown) <= 40
     assert set(shown) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-_?m[31")
     assert message.endswith("`, only session_id.") or "did you mean" in message
+
+
+def test_a_hundred_thousand_unknown_arguments_are_counted_and_not_looked_at() -> None:
+    # Told of by pydantic one by one, they take half a minute.
+    names = {f"key{number}": number for number in range(100_000)}
+    message = refusal(EndSessionRequest, {"session_id": "s", **names})
+
+    assert message.startswith("There is no argument `key0`, only session_id; there is no argument `key1`")
+    assert message.endswith("; and 99997 more.")
+
+
+@pytest.mark.parametrize("name", ["n" * 1_000_000, "prompt" * 200_000])
+def test_a_name_of_a_million_characters_is_compared_by_its_beginning(name: str) -> None:
+    assert "There is no argument" in refused(**{name: 1})
+
+
+@pytest.mark.parametrize("gap", [" ", "\t", "\u2003"])
+def test_a_size_full_of_white_space_is_refused_at_once(gap: str) -> None:
+    # The pattern that takes `1024 x 1024` would be at it for minutes.
+    assert "WIDTHxHEIGHT" in refused(size="1" + gap * 200_000 + "x1")
+
+
+def test_a_list_text_of_a_million_entries_is_a_path_like_any_other() -> None:
+    endless = "[" + "1," * 1_000_000 + "1]"
+
+    assert edit(images=endless).images == [endless]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ['"', "'", "<", " ", "[Image: source: ", "[Image: source:]", "[image: source: a]x", "]", "[Image:"],
+)
+def test_a_source_wrapped_without_end_is_looked_through_in_one_pass(piece: str) -> None:
+    # By recursion or a pattern that goes back and forth it would break, or take for ever.
+    for text in (piece * 900, piece * 100_000, "[Image: source: " + piece * 100_000):
+        with suppress(InvalidRequest):
+            assert len(edit(images=text).images) >= 1
+
+
+@pytest.mark.parametrize("model", ["a model", "gpt\n-image", "\u202egpt", "gpt;rm", "g\u00fct"])
+def test_a_model_is_named_by_an_id(model: str) -> None:
+    assert refused(model=model) == "`model` must be a model's id, such as gpt-image-2."
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2.5-flare", "org/my_model:v1@2", "GPT"])
+def test_any_id_can_name_a_model(model: str) -> None:
+    assert generate(model=model).model == model
 
 
 def test_several_problems_stand_in_one_sentence() -> None:
@@ -353,7 +401,7 @@ def test_more_than_four_problems_are_counted() -> None:
 @pytest.mark.parametrize("arguments", [[], "text", 5, None, {"\ud800": 1}])
 def test_what_is_no_object_of_names_is_refused(request_: type[Arguments], arguments: object) -> None:
     with pytest.raises(InvalidRequest, match="The arguments must be an object of names and values"):
-        parse_arguments(request_, arguments)  # type: ignore[arg-type]
+        parse_arguments(request_, arguments)
 
 
 def test_neither_prompt_nor_path_nor_pydantic_shows_in_a_refusal() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
@@ -28,6 +29,14 @@ from gpt_image_2_mcp.capabilities import (
 )
 from gpt_image_2_mcp.errors import InvalidRequest
 
+_TOLD: Final = 4
+_MOST_NAMES: Final = 64
+_LONGEST_SIZE: Final = 40
+_LONGEST_PLACE: Final = 5_000
+"""Characters; nothing that a client writes around a path or URL makes it longer."""
+_MOST_COMMAS: Final = 1000
+"""In a list of pictures that comes as JSON text; one with more is taken for a strange file name."""
+
 # What language models really send is put right where it can mean only one thing (November 2026: strings for
 # numbers, upper case, `jpg`, one string for a list, a list as JSON text, null and "" for "not set").
 
@@ -48,41 +57,56 @@ def _word(value: object) -> object:
 def _size(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("must be text: `auto` or WIDTHxHEIGHT, such as 1536x1024")
-    text = re.sub(r"\s*[x\u00d7*]\s*", "x", value.strip().lower())
+    given = value.strip().lower()[:_LONGEST_SIZE]  # the pattern takes quadratic time for white space
+    text = re.sub(r"\s*[x\u00d7*]\s*", "x", given)
     if text != "auto" and Size.parse(text) is None:
         raise ValueError("must be `auto` or WIDTHxHEIGHT in pixels, such as 1536x1024")
     return text
 
 
 # As chat clients tell their models where a pasted picture is (Claude Code, October 2026).
-_SHOWN: Final = re.compile(
-    r"\[image:\s*source:\s*(.+?)\s*\](?=[\s,]*(?:\[image:|\Z))", re.IGNORECASE | re.DOTALL
-)
+_SHOWN: Final = re.compile(r"\[image:\s*source:", re.IGNORECASE)
+_BETWEEN: Final = " \t\r\n,"
 _QUOTES: Final = {'"': '"', "'": "'", "`": "`", "<": ">"}
 
 
+def _shown(text: str) -> list[str]:
+    """The places in `[Image: source: PLACE]`, once or more; none if the text says anything else."""
+    before, *places = (part.strip(_BETWEEN) for part in _SHOWN.split(text))
+    found = [place[:-1].strip() for place in places if place.endswith("]")]
+    return found if not before and all(found) and len(found) == len(places) else []
+
+
 def _source(value: object) -> object:
-    if not isinstance(value, str) or value[:5].lower() == "data:":
+    if not isinstance(value, str) or value[:5].lower() == "data:" or len(value) > _LONGEST_PLACE:
         return value
-    text = value.strip()
-    if found := _SHOWN.fullmatch(text):
-        return _source(found[1])
-    quoted = len(text) > 2 and _QUOTES.get(text[0]) == text[-1]
-    return _source(text[1:-1]) if quoted else text
+    text, around = value.strip(), ""
+    while text != around:
+        around = text
+        shown = _shown(text)
+        quoted = len(text) > 2 and _QUOTES.get(text[0]) == text[-1]
+        text = shown[0] if len(shown) == 1 else text[1:-1].strip() if quoted else text
+    return text
 
 
 def _list(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if (shown := _SHOWN.findall(value)) and not _SHOWN.sub("", value).strip(" \t\r\n,"):
+    if shown := _shown(value):
         return shown
-    if value.lstrip().startswith("["):
+    if value.lstrip().startswith("[") and value.count(",") < _MOST_COMMAS:
         try:
             parsed = json.loads(value)
         except (ValueError, RecursionError):
             return [value]
         return parsed if isinstance(parsed, list) else [value]
     return [value]
+
+
+def _model_id(text: str) -> str:
+    if not re.fullmatch(r"[\w.:/@-]+", text, re.ASCII):
+        raise ValueError("must be a model's id, such as gpt-image-2")
+    return text
 
 
 def _not_blank(text: str) -> str:
@@ -147,7 +171,7 @@ class TurnOptions(Arguments):
 
 
 class ModelOption(Arguments):
-    model: Annotated[str, Field(max_length=100)] | None = Field(
+    model: Annotated[str, Field(max_length=100), AfterValidator(_model_id)] | None = Field(
         default=None, description="OpenAI image model; gpt-image-2 unless set up otherwise."
     )
 
@@ -273,21 +297,28 @@ class ListSessionsRequest(Arguments):
 R = TypeVar("R", bound=Arguments)
 
 
-def parse_arguments(request: type[R], arguments: Mapping[str, object]) -> R:
+def parse_arguments(request: type[R], arguments: object) -> R:
     """Validate a call's arguments.
 
     Raises:
         InvalidRequest: names each wrong argument and the rule it breaks; values are not repeated, save words
             that are not among an option's choices.
     """
+    if isinstance(arguments, Mapping) and len(arguments) > _MOST_NAMES:  # pydantic would tell of each
+        unknown = (name for name in arguments if name not in request.model_fields)
+        problems = [_unknown_argument(request, name) for name in islice(unknown, _TOLD)]
+        raise _refusal(problems, len(arguments) - _TOLD)
     try:
         return request.model_validate(arguments)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems = list(dict.fromkeys(_problem(request, detail) for detail in details))
-        shown, rest = problems[:4], len(problems) - 4
-        text = "; ".join(shown) + (f"; and {rest} more" if rest > 0 else "")
-        raise InvalidRequest(f"{text[0].upper()}{text[1:]}.") from None
+        raise _refusal(problems[:_TOLD], len(problems) - _TOLD) from None
+
+
+def _refusal(shown: list[str], rest: int) -> InvalidRequest:
+    text = "; ".join(shown) + (f"; and {rest} more" if rest > 0 else "")
+    return InvalidRequest(f"{text[0].upper()}{text[1:]}.")
 
 
 def _problem(request: type[Arguments], detail: ErrorDetails) -> str:
@@ -301,12 +332,12 @@ def _problem(request: type[Arguments], detail: ErrorDetails) -> str:
 
 
 def _unknown_argument(request: type[Arguments], name: str) -> str:
-    known = list(request.model_fields)
-    shown = re.sub(r"[^\w.-]", "?", name)[:40]
+    known, name = list(request.model_fields), name[:40]
+    shown = re.sub(r"[^\w.-]", "?", name, flags=re.ASCII)
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     if near:
         return f"there is no argument `{shown}` (did you mean `{near[0]}`?)"
-    return f"there is no argument `{shown}`, only {', '.join(known) or 'none at all'}"
+    return f"there is no argument `{shown}`" + (f", only {', '.join(known)}" if known else ": it takes none")
 
 
 _RULES: Final = {

@@ -28,7 +28,7 @@ from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.execution import ORDER_GRACE_S
 from gpt_image_2_mcp.gateways._bodies import read_body
 from gpt_image_2_mcp.gateways._events import is_stream, read_events
-from tests.faults import swapping
+from tests.faults import swapping, torture_arguments
 from tests.faults.drivers import Drive
 from tests.faults.lives import Life
 from tests.faults.nursery import Child, Nursery
@@ -180,13 +180,22 @@ def unread(scene: Scene, rows: list[Row]) -> Iterator[str]:
     type=click.IntRange(1),
     help="Instead of killing, open files that often (1,000,000) while they are exchanged for links.",
 )
+@click.option(
+    "--arguments",
+    is_flag=False,
+    flag_value=10_000,
+    type=click.IntRange(1),
+    help="Instead of killing, send each tool that many argument sets (10,000) that nobody expects.",
+)
 @click.option("--seed", default=0, help="Repeats a run's choices, if not its timing; 0 for a new one.")
 @click.option("--keep", is_flag=True, help="Leave the folder, and name it.")
-def main(kills: int, opens: int | None, seed: int, keep: bool) -> None:
+def main(kills: int, opens: int | None, arguments: int | None, seed: int, keep: bool) -> None:
     """Kill servers and workers at random and print what came of it; 1 if anything is wrong."""
     if opens:
         sys.exit(swapping.main(opens))
     seed = seed or random.randrange(2**32)
+    if arguments:
+        sys.exit(torture_arguments.main(arguments, seed))
     started = time.monotonic()
     with ExitStack() as opened:
         folder = Path(tempfile.mkdtemp(prefix="torture-"))
