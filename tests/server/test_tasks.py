@@ -5,75 +5,33 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import anyio
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
+from mcp.client.extension import ClientExtension
 from mcp.client.stdio import stdio_client
 from mcp.types import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     CallToolResult,
     ImageContent,
-    Request,
-    Result,
     TextContent,
 )
 from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
-from pydantic import ConfigDict, TypeAdapter
-from pydantic.alias_generators import to_camel
 
 from gpt_image_2_mcp.ports import Gateway
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.tasks import EXTENSION
+from tests.support.polling import Polling, ask
 from tests.support.services import Bench
 from tests.support.upstreams import canned, tiny
 
 pytestmark = pytest.mark.anyio
-OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-
-
-class Created(Result):
-    """A task that stands where a result would."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
-    result_type: Literal["task"] = "task"
-    task_id: str
-
-
-async def ask(session: Any, method: str, **params: Any) -> dict[str, Any]:
-    request = Request[dict[str, Any], str](method=method, params=params)
-    found: dict[str, Any] = await session.send_request(request, OBJECT)
-    return found
-
-
-@dataclass
-class Polling(ClientExtension):
-    """Takes tasks and polls them to their end, as a host does, though without waiting between polls."""
-
-    identifier = EXTENSION
-    created: list[Created] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
-    begun: anyio.Event = field(default_factory=anyio.Event)
-
-    def claims(self) -> Sequence[ResultClaim[Any]]:
-        return [ResultClaim(result_type="task", model=Created, resolve=self._resolve)]
-
-    async def _resolve(self, created: Created, context: ClaimContext) -> CallToolResult:
-        self.created.append(created)
-        while True:
-            task = await ask(context.session, "tasks/get", taskId=created.task_id)
-            self.seen.append(task)
-            self.begun.set()
-            if task["status"] == "completed":
-                return CallToolResult.model_validate(task["result"])
-            await anyio.sleep(0.01)
 
 
 @dataclass

@@ -26,6 +26,7 @@ from gpt_image_2_mcp.results import (
     ImageResult,
     ImportResult,
     ListSessionsResult,
+    Pictured,
     SessionImageResult,
     WorkingResult,
 )
@@ -54,7 +55,7 @@ class ToolSpec:
 
     @property
     def shows_pictures(self) -> bool:
-        return any(issubclass(result, ImageResult) for result in self.results)
+        return any(issubclass(result, Pictured) for result in self.results)
 
     def listing(self, *, hides_images: bool = False) -> Tool:
         """As a client is told of it. An output schema obliges us to structured content, so where that hides
