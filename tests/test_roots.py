@@ -244,6 +244,7 @@ _PARTS = st.sampled_from(
 )
 @example(parts=["up", "root-evil", "a.png"], start="")
 @example(parts=["..", "a.png"], start="")
+@example(parts=["~\x00"], start="")
 def test_no_path_of_any_parts_reads_what_is_outside(tree: Path, parts: list[str], start: str) -> None:
     for source in (start + "/".join(parts), f"file://{tree}/{'/'.join(parts)}"):
         with suppress(InputError):

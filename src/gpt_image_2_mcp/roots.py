@@ -228,7 +228,7 @@ def folder_of(asked: str, working_dir: Path) -> Path:
     """
     try:
         return working_dir / Path(asked).expanduser()
-    except RuntimeError:  # "~name" of a user there is not
+    except (RuntimeError, ValueError):  # "~name" of a user there is not, or that can be none
         raise _no_folder() from None
 
 

@@ -52,7 +52,7 @@ def local_path(source: str, working_dir: Path) -> Path | None:
         return None
     try:
         path = Path(source).expanduser()
-    except RuntimeError:  # "~name" of a user there is not
+    except (RuntimeError, ValueError):  # "~name" of a user there is not, or that can be none
         path = Path(source)
     return working_dir / path
 
