@@ -269,6 +269,21 @@ def test_the_time_outs_are_those_of_the_code() -> None:
     assert f"({limits.first_byte} seconds to the first byte, {limits.total} in all)" in README
 
 
+def test_the_limits_are_those_of_the_code() -> None:
+    limits, text = Limits(), (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    each, together = -(-limits.each_input // MB), limits.all_inputs // MB
+    for row in (
+        f"(`GPT_IMAGE_2_MAX_IN_FLIGHT`) | {limits.in_flight} |",
+        f"(`GPT_IMAGE_2_MAX_QUEUE`) | {limits.queue} |",
+        f"| Inputs of a call, each and together | {limits.inputs}, {each} MB, {together} MB |",
+        f"| A `data:` URL, as text | {limits.data_url // MB} MB |",
+        f"| A message on stdin | {limits.line // MB} MB |",
+        f"| An answer of the API | {limits.answer // MB} MB |",
+    ):
+        assert row in text
+    assert f"sends {limits.in_flight} calls at once and lets {limits.queue} more wait" in README
+
+
 def test_the_dearest_picture_costs_what_the_readme_says() -> None:
     model = find_model("gpt-image-2")
     assert model is not None

@@ -46,11 +46,17 @@ class Talk:
         started = time.perf_counter()
         self.stdin.write(line)
         self.stdin.flush()
-        said = json.loads(self.stdout.readline())
+        said = self._answer()
         taken = (time.perf_counter() - started) * 1000
         if said["id"] != self._number:
             self.wrong.append(f"answer {said['id']} to request {self._number}")
         return taken, said
+
+    def _answer(self) -> dict[str, Any]:
+        while True:
+            said: dict[str, Any] = json.loads(self.stdout.readline())
+            if "id" in said:  # else it is a notification
+                return said
 
     def call(self, tool: str, arguments: dict[str, Any]) -> None:
         posts = len(self.upstream.posts)
