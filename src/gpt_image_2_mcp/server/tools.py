@@ -129,8 +129,8 @@ TOOLS: Final = (
     ToolSpec(
         "import_image",
         "Import image",
-        "See a picture of the user's (pasted, copied, screenshot, download) and give it a lasting id, "
-        "image://id, for edit_image and start_edit_session: a copy without metadata. Free.",
+        "See a user's picture (pasted, copied, screenshot, download) and give it a lasting image://id for "
+        "edits: a copy without metadata. Free.",
         ImportRequest,
         (ImportResult,),
         ImageService.import_image,
