@@ -25,7 +25,7 @@ from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.profiles import PROFILES, Profile
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
-from gpt_image_2_mcp.settings import TABLE, Setting
+from gpt_image_2_mcp.variables import TABLE, Setting
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = Path("src/gpt_image_2_mcp")

@@ -35,7 +35,8 @@ from gpt_image_2_mcp.sandbox import FAULT_MODES
 from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.server.terms import Address
-from gpt_image_2_mcp.settings import TABLE, read_settings
+from gpt_image_2_mcp.settings import read_settings
+from gpt_image_2_mcp.variables import TABLE
 from gpt_image_2_mcp.worker import IDLE_S
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,14 +14,12 @@ import pytest
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.settings import (
-    DEFAULT_BASE_URL,
-    DEFAULT_RESPONSES_MODEL,
-    TABLE,
     HttpSettings,
     Settings,
     child_environment,
     read_settings,
 )
+from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, TABLE
 from tests.support.upstreams import CANARY
 
 KEY = CANARY

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from anyio.to_thread import run_sync
@@ -20,8 +19,6 @@ from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, SessionBusy
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
-    Completed,
-    Failure,
     ImageJob,
     InputImage,
     Kind,
@@ -29,11 +26,10 @@ from gpt_image_2_mcp.models import (
     Placement,
     Session,
     SessionStep,
-    image_id,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
+from gpt_image_2_mcp.outcomes import error_of, imported, summary, told
 from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
-from gpt_image_2_mcp.pricing import MICRO
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -50,20 +46,12 @@ from gpt_image_2_mcp.requests import (
 )
 from gpt_image_2_mcp.results import (
     EndSessionResult,
-    ImageFile,
     ImageResult,
     ImportResult,
     ListSessionsResult,
-    RequestedOptions,
-    SessionImageResult,
-    SessionSummary,
     WorkingResult,
 )
 from gpt_image_2_mcp.roots import OutputDir
-
-ENDED_MEANWHILE: Final = (
-    "The session was ended while this turn was made; start a new one from this picture to go on."
-)
 
 LOADING_AT_ONCE: Final = 4
 """Calls whose input pictures stand in memory, on their way to the spool."""
@@ -174,7 +162,7 @@ class ImageService:
         placement = await self._placement(secrets.token_hex(16), "import", None, None)
         async with self._loading:
             image = await self._sources.load(request.source)
-            return _imported(await self._operations.keep(image, placement))
+            return imported(await self._operations.keep(image, placement))
 
     async def get_result(self, request: GetResultRequest, caller: Caller = LOCAL) -> PictureResult:
         """Collect a call that was handed off, or say how it stands."""
@@ -201,7 +189,7 @@ class ImageService:
     async def list_sessions(
         self, _request: ListSessionsRequest, _caller: Caller = LOCAL
     ) -> ListSessionsResult:
-        return ListSessionsResult(sessions=[_summary(s) for s in await self._sessions.active()])
+        return ListSessionsResult(sessions=[summary(s) for s in await self._sessions.active()])
 
     async def check(self) -> None:
         """Make sure that a paid call could be taken in.
@@ -343,11 +331,12 @@ class ImageService:
 
     async def _outcome(self, operation: Operation) -> PictureResult:
         if operation.action == "import":
-            return _imported(operation)
+            return imported(operation)
         if operation.completed:
-            return self._result(operation, operation.completed)
+            ended = operation.id in self._ended_meanwhile
+            return told(operation, operation.completed, sandbox=self._defaults.sandbox, session_ended=ended)
         if operation.failure:
-            raise _error_of(operation, operation.failure)
+            raise error_of(operation, operation.failure)
         elapsed = (self._clock() - operation.created_at).total_seconds()
         expected = await self._operations.expected(operation)
         return WorkingResult(
@@ -356,32 +345,6 @@ class ImageService:
             expected_seconds=None if expected is None else round(expected.usual, 1),
             phase=operation.phase,
         )
-
-    def _result(self, operation: Operation, completed: Completed) -> ImageResult:
-        options, step, notes = operation.options, operation.step, list(completed.notes)
-        if operation.id in self._ended_meanwhile:
-            notes.append(ENDED_MEANWHILE)
-        made = ImageResult(
-            operation_id=operation.id,
-            model=operation.model,
-            prompt=operation.prompt,
-            requested=RequestedOptions(
-                size=options.size or "auto",
-                quality=options.quality or "auto",
-                n=options.n or 1,
-                format=options.output_format or "png",
-            ),
-            applied=completed.applied,
-            images=_image_files(operation.id, completed),
-            usage=completed.usage,
-            cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
-            route="responses" if completed.route == "responses" else None,
-            note=" ".join(notes) or None,
-            sandbox=self._defaults.sandbox,
-        )
-        if step is None:
-            return made
-        return SessionImageResult(**dict(made), session_id=step.session_id, turn=step.number)
 
 
 def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:
@@ -395,15 +358,6 @@ def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) ->
     asked = request.model_dump(exclude_none=True, exclude=set(Shown.model_fields))
     call = [caller.client, type(request).__name__, asked, meaning]
     return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
-
-
-def _error_of(operation: Operation, failure: Failure) -> ImageServerError:
-    hint = failure.hint
-    if operation.state == "received":
-        hint = f"The picture is paid for and kept: mend that, then call get_result with {operation.id}."
-    elif operation.state == "unknown":
-        hint = f"{hint} It is kept as operation {operation.id}."
-    return ImageServerError.revived(failure.code, failure.message, hint)
 
 
 def turn_options(options: RenderOptions) -> TurnOptions:
@@ -430,42 +384,3 @@ def _numbered(images: Sequence[InputImage]) -> tuple[InputImage, ...]:
         replace(image, filename=f"image-{number}.{image.mime_type.removeprefix('image/')}")
         for number, image in enumerate(images, start=1)
     )
-
-
-def _imported(operation: Operation) -> ImportResult:
-    assert operation.completed is not None  # noqa: S101 - it is entered with its picture
-    return ImportResult(
-        operation_id=operation.id,
-        images=_image_files(operation.id, operation.completed),
-        source=operation.prompt,
-    )
-
-
-def _image_files(operation_id: str, completed: Completed) -> list[ImageFile]:
-    return [
-        ImageFile(
-            id=image_id(operation_id, number),
-            file_path=str(image.path),
-            filename=image.path.name,
-            size_bytes=image.size_bytes,
-            mime_type=image.mime_type,
-            width=image.size.width,
-            height=image.size.height,
-        )
-        for number, image in enumerate(completed.images, start=1)
-    ]
-
-
-def _summary(session: Session) -> SessionSummary:
-    return SessionSummary(
-        session_id=session.id,
-        created_at=_iso(session.created_at),
-        updated_at=_iso(session.updated_at),
-        turns=session.last.number,
-        last_prompt=session.last.prompt,
-        last_image_path=str(session.last.image.path),
-    )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

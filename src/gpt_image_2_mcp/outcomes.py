@@ -1,0 +1,101 @@
+"""What a caller is told of operations and sessions: results in the original's shape, and errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from gpt_image_2_mcp.errors import ImageServerError
+from gpt_image_2_mcp.models import Completed, Failure, Operation, Session, image_id
+from gpt_image_2_mcp.pricing import MICRO
+from gpt_image_2_mcp.results import (
+    ImageFile,
+    ImageResult,
+    ImportResult,
+    RequestedOptions,
+    SessionImageResult,
+    SessionSummary,
+)
+
+ENDED_MEANWHILE: Final = (
+    "The session was ended while this turn was made; start a new one from this picture to go on."
+)
+
+
+def told(operation: Operation, completed: Completed, *, sandbox: bool, session_ended: bool) -> ImageResult:
+    """The pictures of a call; `session_ended` says that its session was ended while it was made."""
+    options, step, notes = operation.options, operation.step, list(completed.notes)
+    if session_ended:
+        notes.append(ENDED_MEANWHILE)
+    made = ImageResult(
+        operation_id=operation.id,
+        model=operation.model,
+        prompt=operation.prompt,
+        requested=RequestedOptions(
+            size=options.size or "auto",
+            quality=options.quality or "auto",
+            n=options.n or 1,
+            format=options.output_format or "png",
+        ),
+        applied=completed.applied,
+        images=_image_files(operation.id, completed),
+        usage=completed.usage,
+        cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
+        route="responses" if completed.route == "responses" else None,
+        note=" ".join(notes) or None,
+        sandbox=sandbox,
+    )
+    if step is None:
+        return made
+    return SessionImageResult(**dict(made), session_id=step.session_id, turn=step.number)
+
+
+def error_of(operation: Operation, failure: Failure) -> ImageServerError:
+    """The error that a call ended with, and what is to be done in the state that it left."""
+    hint = failure.hint
+    if operation.state == "received":
+        hint = f"The picture is paid for and kept: mend that, then call get_result with {operation.id}."
+    elif operation.state == "unknown":
+        hint = f"{hint} It is kept as operation {operation.id}."
+    return ImageServerError.revived(failure.code, failure.message, hint)
+
+
+def imported(operation: Operation) -> ImportResult:
+    """The picture that was taken in."""
+    assert operation.completed is not None  # noqa: S101 - it is entered with its picture
+    return ImportResult(
+        operation_id=operation.id,
+        images=_image_files(operation.id, operation.completed),
+        source=operation.prompt,
+    )
+
+
+def _image_files(operation_id: str, completed: Completed) -> list[ImageFile]:
+    return [
+        ImageFile(
+            id=image_id(operation_id, number),
+            file_path=str(image.path),
+            filename=image.path.name,
+            size_bytes=image.size_bytes,
+            mime_type=image.mime_type,
+            width=image.size.width,
+            height=image.size.height,
+        )
+        for number, image in enumerate(completed.images, start=1)
+    ]
+
+
+def summary(session: Session) -> SessionSummary:
+    """A session in a list of them."""
+    return SessionSummary(
+        session_id=session.id,
+        created_at=_iso(session.created_at),
+        updated_at=_iso(session.updated_at),
+        turns=session.last.number,
+        last_prompt=session.last.prompt,
+        last_image_path=str(session.last.image.path),
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
