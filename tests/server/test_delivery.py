@@ -18,6 +18,7 @@ from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageFile,
     ImageResult,
+    ImportResult,
     RequestedOptions,
     WorkingResult,
 )
@@ -161,6 +162,15 @@ async def test_a_call_may_ask_for_another_way_than_the_setting(tmp_path: Path) -
     image = kept(tmp_path, "a.png", picture())
     assert shown(await Delivery(inline="none").deliver(result_of(image), "full"))
     assert not shown(await Delivery(inline="full").deliver(result_of(image), "none"))
+
+
+async def test_an_imported_picture_is_shown_alike(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.png", noise(1024, 1024))
+    imported = ImportResult(operation_id="0f1e2d3c", images=[image], source="clipboard")
+    result = await Delivery().deliver(imported)
+    assert len(shown(result)) == 1
+    assert "shown here as a preview" in said(result)
+    assert facts(result)["note"] in said(result)
 
 
 async def test_a_preview_goes_beside_the_note_that_is_there(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import anyio
 import pytest
+from anyio import CapacityLimiter
 from mcp import Client, MCPError
 from mcp.types import (
     INTERNAL_ERROR,
@@ -32,6 +33,7 @@ from tests.support.upstreams import canned, sandboxed, tiny
 pytestmark = pytest.mark.anyio
 Era = Literal["auto", "legacy"]
 SMALL: dict[str, Any] = {"size": "1024x640", "quality": "low"}
+ONE = CapacityLimiter(1)
 
 
 @pytest.fixture
@@ -218,12 +220,23 @@ async def test_a_preview_is_as_large_as_the_client_takes_and_of_a_kind_that_it_s
     service = bench.service()
     async with Client(create_server(service)) as client:
         (image,) = await generated(client)
-    resources = Resources(service, lambda _context: replace(DEFAULT, cap=cap, webp=webp))
+    resources = Resources(service, lambda _context: replace(DEFAULT, cap=cap, webp=webp), ONE)
     (content,) = (await read(resources, f"image://{image['id']}/preview")).contents
     assert content.mime_type == mime_type
     assert len(content.blob) * 3 // 4 <= PREVIEW_BYTES
     assert len(content.blob) < cap
     assert 100 < opened(base64.b64decode(content.blob)).width < 1024
+
+
+async def test_a_preview_of_what_cannot_be_decoded_is_refused(bench: Bench, era: Era) -> None:
+    torn = noise(60, 60)[:9000]
+    bench.recorder = canned(body={"data": [{"b64_json": base64.b64encode(torn).decode()}]})
+    async with connected(bench, era) as client:
+        (image,) = await generated(client)
+        with pytest.raises(MCPError, match="cannot be decoded") as caught:
+            await client.read_resource(f"image://{image['id']}/preview")
+        assert (await blob(client, f"image://{image['id']}"))[0] == torn
+    assert caught.value.error.code == INVALID_REQUEST
 
 
 async def test_a_picture_in_the_making_is_read_by_its_operation_and_number_and_never_kept(
@@ -250,12 +263,12 @@ async def test_a_picture_in_the_making_is_made_smaller_for_a_client_that_takes_l
     async with Client(create_server(service)) as client:
         made = await client.call_tool("generate_image", {"prompt": "x", "partial_images": 1, **SMALL})
     uri = f"image://{made.structured_content['operation_id']}/partial/0"
-    smaller = Resources(service, lambda _context: replace(DEFAULT, cap=5000))
+    smaller = Resources(service, lambda _context: replace(DEFAULT, cap=5000), ONE)
     data = base64.b64decode((await read(smaller, uri)).contents[0].blob)
     assert len(data) < 5000
     assert opened(data).width < 1024
     with pytest.raises(MCPError, match="No preview of the picture is small enough") as caught:
-        await read(Resources(service, lambda _context: replace(DEFAULT, cap=2100)), uri)
+        await read(Resources(service, lambda _context: replace(DEFAULT, cap=2100), ONE), uri)
     assert caught.value.error.code == INVALID_REQUEST
 
 

@@ -56,7 +56,7 @@ def create_server(
     """The server for one service; serves the handshake era and 2026-07-28."""
     calls = Calls(service, preferences, room)
     safe = partial(guarded, redact=preferences.redact)
-    resources = Resources(service, preferences.profile_of)
+    resources = Resources(service, preferences.profile_of, calls.decoding)
     server = _Server(
         NAME,
         version=version(NAME),

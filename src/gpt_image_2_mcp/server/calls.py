@@ -55,7 +55,7 @@ class Calls:
         self._redact = preferences.redact
         self._specs = {spec.name: spec for spec in TOOLS}
         self._listing = cache(_listing)
-        self._decoding = CapacityLimiter(AT_ONCE)
+        self.decoding = CapacityLimiter(AT_ONCE)
         self.changes = InMemorySubscriptionBus()
         self.tasks = Tasks(service, self._collect)
 
@@ -99,7 +99,7 @@ class Calls:
             await self._announce_pictures(context)
         await self._room()
         inline = request.inline if isinstance(request, Shown) else None
-        return await self._preferences.delivery(context, self._decoding).deliver(result, inline)
+        return await self._preferences.delivery(context, self.decoding).deliver(result, inline)
 
     async def _announce_pictures(self, context: Context) -> None:
         """Tell those who asked that the list of resources has a new beginning."""

@@ -19,6 +19,7 @@ from gpt_image_2_mcp.errors import (
     OperationNotFound,
     PartialNotFound,
     PictureChanged,
+    UndecodablePicture,
 )
 from gpt_image_2_mcp.redaction import Redact, redact, whereabouts
 
@@ -66,7 +67,7 @@ def _refusal(error: ImageServerError, text: str, context: Context, uri: str | No
             code = RESOURCE_NOT_FOUND if uri and not is_modern(context) else INVALID_PARAMS
         case InvalidRequest():
             code = INVALID_PARAMS
-        case ImageTooLarge():
+        case ImageTooLarge() | UndecodablePicture():
             code = INVALID_REQUEST
         case _:
             code = INTERNAL_ERROR

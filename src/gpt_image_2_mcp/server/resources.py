@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import pybase64
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from mcp.types import (
     Annotations,
@@ -65,8 +66,9 @@ def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
 class Resources:
     """The handlers of resources/list, resources/templates/list and resources/read."""
 
-    def __init__(self, service: ImageService, profile_of: ProfileOf) -> None:
-        self._service, self._library, self._profile_of = service, service.library, profile_of
+    def __init__(self, service: ImageService, profile_of: ProfileOf, decoding: CapacityLimiter) -> None:
+        self._service, self._library = service, service.library
+        self._profile_of, self._decoding = profile_of, decoding
 
     async def recent(self, _context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """The latest pictures, the newest first, a page at a time."""
@@ -83,7 +85,8 @@ class Resources:
         """A picture's bytes, if the client takes so many.
 
         Raises:
-            ImageNotFound, OperationNotFound, PartialNotFound, PictureChanged, ImageTooLarge
+            ImageNotFound, OperationNotFound, PartialNotFound, PictureChanged, ImageTooLarge,
+            UndecodablePicture
         """
         parts = _URI.fullmatch(params.uri)
         if parts is None:
@@ -113,11 +116,14 @@ class Resources:
 
     async def _read_preview(self, id_: str, room: int, profile: Profile) -> Encoded:
         data = await self._library.read(await self._library.find(id_))
-        return await run_sync(_small, data, min(room, PREVIEW_BYTES), profile)
+        return await self._made_small(data, min(room, PREVIEW_BYTES), profile)
 
     async def _read_partial(self, operation_id: str, index: int, room: int, profile: Profile) -> Encoded:
         data, mime_type = await self._service.partial(operation_id, index)
-        return (data, mime_type) if len(data) <= room else await run_sync(_small, data, room, profile)
+        return (data, mime_type) if len(data) <= room else await self._made_small(data, room, profile)
+
+    async def _made_small(self, data: bytes, budget: int, profile: Profile) -> Encoded:
+        return await run_sync(_small, data, budget, profile, limiter=self._decoding)
 
 
 def _small(data: bytes, budget: int, profile: Profile) -> Encoded:

@@ -80,6 +80,7 @@ def _import(result: ImportResult, remarks: Sequence[str]) -> str:
             f"Imported {clean(result.source, 300)} as {ids}.",
             "- Saved to:",
             *_files(result.images, remarks),
+            *([f"- Note: {clean(result.note, 1000)}"] if result.note else []),
         ]
     )
 
