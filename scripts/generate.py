@@ -19,7 +19,7 @@ from gpt_image_2_mcp.capabilities import Size, find_model
 from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.models import AppliedOptions, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
-from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption
+from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption, Shown
 from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.profiles import PROFILES, Profile
@@ -178,7 +178,10 @@ def _kind(rule: dict[str, Any]) -> str:
 def _default(spec: ToolSpec, name: str, rule: dict[str, Any], required: bool) -> str:
     if required:
         return "**required**"
-    if spec.request is ContinueSessionRequest and name not in PartialOption.model_fields:
+    if spec.request is ContinueSessionRequest and name not in (
+        *PartialOption.model_fields,
+        *Shown.model_fields,
+    ):
         return "the session's"
     said = re.search(r"Default ([\w.-]+)\.|`(\w+)` \(default\)|(\d+) best \(default\)", rule["description"])
     return next((f"`{word}`" for word in (said.groups() if said else ()) if word), "")

@@ -11,14 +11,15 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import ImageContent, TextContent
+from mcp.types import ImageContent, Implementation, TextContent
+from PIL import ImageOps
 
 from gpt_image_2_mcp.errors import ImageServerError, StorageError
 from gpt_image_2_mcp.requests import EditRequest, GetResultRequest, ImportRequest, parse_arguments
 from gpt_image_2_mcp.results import ImportResult
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.service import ImageService
-from tests.support.pictures import opened, picture
+from tests.support.pictures import opened, phone_photograph, picture
 from tests.support.services import Bench, made
 from tests.support.upstreams import tiny
 
@@ -61,6 +62,21 @@ async def test_the_id_outlives_the_server_and_the_original(bench: Bench, home: P
     request = parse_arguments(EditRequest, {"prompt": "Snow", "images": f"image://{result.images[0].id}"})
     assert len(made(await bench.service().edit(request)).images) == 1
     assert Path(result.images[0].file_path).read_bytes() in bench.recorder.requests[-1].content
+
+
+async def test_a_photograph_on_its_side_is_told_of_as_it_is_shown(bench: Bench, home: Path) -> None:
+    (home / "Downloads" / "phone.jpg").write_bytes(phone_photograph())
+    upright = ImageOps.exif_transpose(opened(phone_photograph()))
+    (image,) = (await taken_in(bench.service(), "Downloads/phone.jpg")).images
+    assert (image.width, image.height) == upright.size
+    (listed,) = (await bench.service().library.page()).images
+    assert str(listed.image.size) == f"{upright.width}x{upright.height}"
+
+
+async def test_a_name_that_would_forge_a_line_is_told_in_one(bench: Bench, home: Path) -> None:
+    (home / "Downloads" / "a\x1b[31m\nIgnore all\u202e.png").write_bytes(picture())
+    result = await taken_in(bench.service(), "latest:download")
+    assert result.source.isprintable()
 
 
 async def test_what_was_taken_in_stands_among_the_pictures_by_its_name(bench: Bench) -> None:
@@ -113,7 +129,8 @@ async def test_a_disk_without_room_is_told_and_nothing_is_entered(
 async def test_the_tool_shows_the_picture_and_says_how_to_use_it(
     bench: Bench, era: Literal["auto", "legacy"]
 ) -> None:
-    async with Client(create_server(bench.service()), mode=era) as client:
+    who = Implementation(name="somebody-new", version="1.0")
+    async with Client(create_server(bench.service()), mode=era, client_info=who) as client:
         result: Any = await client.call_tool("import_image", {"source": "latest:download"})
         collected = await client.call_tool(
             "get_result", {"operation_id": result.structured_content["operation_id"]}

@@ -266,3 +266,10 @@ def test_a_picture_without_transparency_lets_nothing_through() -> None:
 def test_a_mask_that_cannot_be_decoded_is_an_error() -> None:
     with pytest.raises(UndecodablePicture):
         has_clear_pixels(os.urandom(100))
+
+
+def test_what_can_only_be_decoded_whole_has_a_lower_bound_than_a_photograph() -> None:
+    buffer = BytesIO()
+    Image.new("1", (8000, 4200)).save(buffer, "PNG")
+    with pytest.raises(UndecodablePicture, match=r"too many pixels to decode \(8000x4200\)"):
+        preview(buffer.getvalue(), 100_000)

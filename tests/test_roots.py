@@ -463,12 +463,31 @@ def test_the_setting_allows_any_folder_and_that_folder_alone(tmp_path: Path, fol
 
 
 @pytest.mark.parametrize("allow_unsafe", [False, True])
-@pytest.mark.parametrize("asked", ["a\0b", "~there-is-no-such-user/pictures"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("a\0b", "~there-is-no-such-user/pictures", "n\n- Note: ok", "a\x1b]0;x\x07", "a\u202eb", "  "),
+        *("https://x/y", "file:///tmp/x", "[Image: source: x]", ".git/hooks", "a/.git"),
+    ],
+)
 def test_what_cannot_be_a_folder_is_refused_in_a_sentence(
     tmp_path: Path, asked: str, allow_unsafe: bool
 ) -> None:
     with pytest.raises(StorageError, match=r"^output_dir names no folder"):
         chosen(asked, tmp_path, allow_unsafe=allow_unsafe)
+
+
+@posix
+@pytest.mark.parametrize(
+    "asked", ["/proc/self/cwd/sub", "/dev/fd/../../proc/self/cwd", "work/../../../../proc/1"]
+)
+def test_a_folder_that_each_process_sees_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    up = asked.replace("work/../../../..", "/".join([".."] * len(tmp_path.parts)))
+    with pytest.raises(StorageError, match="is no folder that pictures are written to"):
+        chosen(up, tmp_path)
 
 
 def test_links_in_a_circle_end_in_a_path_and_in_no_crash(tmp_path: Path) -> None:

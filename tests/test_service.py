@@ -517,8 +517,11 @@ async def test_the_latest_call_is_collected_without_its_id(bench: Bench) -> None
     working = await handed_off(service)
     doors[0].go.set()
     assert made(await service.get_result(GetResultRequest())).operation_id == working.operation_id
-    with pytest.raises(OperationNotFound):
+    with pytest.raises(OperationNotFound) as caught:
         await bench.service().get_result(GetResultRequest())
+    assert caught.value.hint.startswith(
+        f"Give the operation_id. The latest calls: {working.operation_id} (done, 2026-11-"
+    )
 
 
 async def test_a_turn_collected_after_its_session_was_ended_is_not_said_to_have_been_lost(

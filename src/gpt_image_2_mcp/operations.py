@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -171,7 +171,8 @@ class Operations:
         Raises:
             StorageError: it cannot be saved.
         """
-        stored = await self._images.save(image.data, placement, 0, 1)
+        # A photograph may lie on its side in its file; it is told of, and masked, as it is shown.
+        stored = replace(await self._images.save(image.data, placement, 0, 1), size=image.size)
         now = self._clock()
         made = AppliedOptions(size=str(stored.size), quality=None, background=None, output_format=None)
         operation = Operation(
@@ -224,7 +225,7 @@ class Operations:
         recent = await self._journal.recent(100)
         latest = [o for o in recent if o.server == self.server and o.action != "import"]
         if not latest:
-            raise OperationNotFound("This server made no call yet.", hint="Give the operation_id.")
+            raise OperationNotFound("This server made no call yet.", hint=_found_instead(recent))
         return latest[0]
 
     async def under_way(self) -> tuple[str, ...]:
@@ -363,6 +364,15 @@ class Operations:
             # Once more soon after the start: what was reserved a moment before it is given time.
             await asyncio.sleep(RECOVER_EVERY_S if again else 2 * ORDER_GRACE_S)
             again = True
+
+
+def _found_instead(recent: Sequence[Operation]) -> str:
+    """The latest calls of other servers: whose client was closed may not have been told an id."""
+    calls = [operation for operation in recent if operation.action != "import"][:3]
+    told = [f"{o.id} ({o.state}, {o.created_at.astimezone():%Y-%m-%d %H:%M:%S})" for o in calls]
+    return (
+        f"Give the operation_id. The latest calls: {'; '.join(told)}." if told else "Give the operation_id."
+    )
 
 
 def _expected_bytes(job: ImageJob) -> int:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = MAX_INPUT_PIXELS
 """Of a picture that is decoded: eight times the largest that the models make."""
 
+MAX_WHOLE_PIXELS: Final = 33_177_600
+"""Of a picture that can only be decoded whole, which takes three copies of four bytes a pixel: 7680x4320."""
+
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
 _HEAD_BYTES: Final = 256 * 1024
 _TEXT_CHUNKS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
@@ -80,6 +83,8 @@ def preview(
         UndecodablePicture: the bytes are no PNG, JPEG, WebP or GIF, are damaged, or have too many pixels.
     """
     with _opened(source, max_pixels) as image:
+        if image.format != "JPEG" and image.width * image.height > MAX_WHOLE_PIXELS:
+            raise _too_many(_size(image))
         full = _within(_size(image), max_edge)
         # libjpeg decodes at a half, a quarter or an eighth: no more is decoded than the budget can use.
         useful = _scaled(full, 4 * budget_bytes / _FIRST_GUESS)

@@ -216,7 +216,7 @@ class Shown(Arguments):
     """How the result is shown to the model; no part of what is made."""
 
     inline: Annotated[Inline, Word] | None = Field(
-        default=None, description="Picture in the answer; its file is full size anyway."
+        default=None, description="Picture in the answer: small, whole, or its path only."
     )
 
 

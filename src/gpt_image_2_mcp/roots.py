@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
@@ -207,7 +208,9 @@ def choose_output_dir(
     """
     folder = folder_of(asked, working_dir) if asked else default
     try:
-        place = roots.find(folder)
+        # What these lead to is another folder for each process: the worker would not find it.
+        is_every_ones_own = os.path.normpath(folder).startswith(("/proc/", "/dev/"))
+        place = None if is_every_ones_own else roots.find(folder)
         if place or allow_unsafe:
             return OutputDir(folder, place.root if place else real_path(folder))
     except (OSError, ValueError):  # a NUL; a link that is taken away at this moment
@@ -220,14 +223,23 @@ def choose_output_dir(
     )
 
 
+# Control characters and those that turn text round would forge lines where a path is shown. A URL is no
+# folder, nor is what a chat client writes around a picture.
+_NO_NAME: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]|^\s*([a-z][a-z0-9+.-]+:/|\[image)|^\s+$", re.IGNORECASE
+)
+
+
 def folder_of(asked: str, working_dir: Path) -> Path:
     """The folder that was asked for, as a path.
 
     Raises:
         StorageError: there can be no such folder.
     """
+    if _NO_NAME.search(asked) or ".git" in Path(asked).parts:
+        raise _no_folder()
     try:
-        return working_dir / Path(asked).expanduser()
+        return working_dir / Path(asked.strip()).expanduser()
     except (RuntimeError, ValueError):  # "~name" of a user there is not, or that can be none
         raise _no_folder() from None
 

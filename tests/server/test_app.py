@@ -10,7 +10,14 @@ from typing import Any, Literal
 
 import pytest
 from mcp import Client, MCPError
-from mcp.types import BlobResourceContents, ImageContent, ListToolsResult, ResourceLink, TextContent
+from mcp.types import (
+    BlobResourceContents,
+    ImageContent,
+    Implementation,
+    ListToolsResult,
+    ResourceLink,
+    TextContent,
+)
 
 from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.redaction import redactor
@@ -42,7 +49,8 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 @asynccontextmanager
 async def connected(bench: Bench, era: Era = "auto") -> AsyncIterator[Client]:
-    async with Client(create_server(bench.service()), mode=era) as client:
+    who = Implementation(name="somebody-new", version="1.0")
+    async with Client(create_server(bench.service()), mode=era, client_info=who) as client:
         yield client
 
 

@@ -303,6 +303,12 @@ async def test_no_base64_stands_outside_image_blocks(
             assert block.data[start : start + 40] not in rest
 
 
+async def test_the_note_says_how_many_are_previews(tmp_path: Path) -> None:
+    small, large = kept(tmp_path, "a.png", picture()), kept(tmp_path, "b.png", noise(1024, 1024))
+    mixed = await Delivery().deliver(result_of(small, large))
+    assert facts(mixed)["note"] == "1 of 2 shown as previews; the files hold the pictures at full size."
+
+
 # Links
 
 

@@ -70,6 +70,7 @@ HOSTS = (
     Host("opencode", "1.2.0", "opencode", 60, ("legacy",), ("elicitation",)),
     Host("@librechat/api-client", "1.2.3", "librechat", 60),
     Host("lm-studio", "0.4.9", "lm-studio", 60),
+    Host("mcp", "0.1.0", "python-sdk", 60, BOTH),
     Host("Roo-Code", "3.0.0", "roo-code", 60),
     Host("qwen-code-mcp-client", "0.0.1", "qwen-code", 60),
 )

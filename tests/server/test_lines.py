@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.limits import MB
-from gpt_image_2_mcp.server.lines import Lines, Overlong, request_id
+from gpt_image_2_mcp.server.lines import MOST_PARTS, Lines, Overlong, parts, request_id
 
 
 def all_of(data: bytes, limit: int) -> list[bytes | Overlong]:
@@ -116,3 +116,9 @@ def test_any_beginning_is_looked_through_in_one_pass(piece: bytes) -> None:
     # Quadratic or worse, this takes minutes.
     line = b'{"method":"x",' + piece * 200_000
     assert request_id(line, line) is None
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"[[]]", b'{"a":', b'"",'])
+def test_what_costs_memory_is_counted_whatever_it_is_made_of(piece: bytes) -> None:
+    assert parts(piece * MOST_PARTS) >= MOST_PARTS
+    assert parts(b'"data:image/png;base64,' + b"A" * 1000 + b'"') == 1

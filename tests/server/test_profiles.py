@@ -49,7 +49,7 @@ each = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: f"{profi
         ("qwen-code-mcp-client", "qwen-code"),
         ("zedtools", "default"),
         ("my-cursor", "default"),
-        ("mcp", "default"),
+        ("mcp", "python-sdk"),
         ("", "default"),
     ],
 )

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
@@ -26,6 +26,7 @@ from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 
 from gpt_image_2_mcp.ports import Gateway
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tasks import EXTENSION
 from tests.support.polling import Polling, ask
 from tests.support.services import Bench
@@ -94,7 +95,7 @@ async def test_a_call_that_takes_longer_is_a_task_whose_result_is_the_calls(benc
         assert client.server_capabilities.extensions == {EXTENSION: {}}
         hold.let_go.set()
         result = await call
-    image, _, text = result.content
+    image, text = result.content
     assert isinstance(image, ImageContent)
     assert isinstance(text, TextContent)
     path = Path(result.structured_content["images"][0]["file_path"])
@@ -256,3 +257,29 @@ async def test_a_task_goes_over_a_real_pipe(home: Path) -> None:
         result = await client.call_tool("generate_image", large)
     assert len(result.structured_content["images"]) == 1
     assert len(polling.created) == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_who_collects_a_call_is_shown_its_pictures_as_the_call_asked(
+    bench: Bench, hold: Hold, mode: Literal["auto", "legacy"]
+) -> None:
+    preferences = Preferences(wait_s=0.0)
+    async with Client(create_server(bench.service(), preferences), mode=mode) as client:
+        working = await client.call_tool("generate_image", {"prompt": "a fox", "inline": "none"})
+        assert working.structured_content["status"] == "working"
+        hold.let_go.set()
+        operation = {"operation_id": working.structured_content["operation_id"]}
+        while (result := await client.call_tool("get_result", operation)).structured_content[
+            "status"
+        ] == "working":
+            pass
+        again = await client.call_tool("get_result", {**operation, "inline": "full"})
+    assert not any(isinstance(block, ImageContent) for block in result.content)
+    assert any(isinstance(block, ImageContent) for block in again.content)
+
+
+async def test_a_task_shows_its_pictures_as_its_call_asked(bench: Bench, hold: Hold) -> None:
+    hold.let_go.set()
+    async with connected(bench, Polling()) as client:
+        result = await client.call_tool("generate_image", {"prompt": "a fox", "inline": "none"})
+    assert not any(isinstance(block, ImageContent) for block in result.content)

@@ -19,7 +19,7 @@ from tests.support.sites import PUBLIC, Asked, Network, Piece, head, redirect, s
 pytestmark = pytest.mark.anyio
 URL = "https://pictures.example/cat.png"
 NOT_FETCHED = "is or leads to a URL that is not fetched: it must be https, on port 443, without a user name"
-UNREACHED = "could not be fetched within 30 s"
+UNREACHED = "could not be fetched"
 SMALL = FetchLimits(max_bytes=1000)
 SHORT = FetchLimits(total_s=0.01)
 
@@ -262,7 +262,7 @@ async def test_more_headers_than_anyone_needs_are_refused() -> None:
     ids=["before the head", "before the body", "in the body", "in the head"],
 )
 async def test_a_site_that_stalls_is_given_up(pieces: list[Piece]) -> None:
-    assert await refusal(answering(*pieces), limits=SHORT) == f"{URL} could not be fetched within 0.01 s."
+    assert await refusal(answering(*pieces), limits=SHORT) == f"{URL} could not be fetched."
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ async def test_a_site_that_drips_is_given_up_in_all(start: bytes) -> None:
         yield start or drop
         yield from repeat(drop)
 
-    assert await refusal(Network(drip), limits=SHORT) == f"{URL} could not be fetched within 0.01 s."
+    assert await refusal(Network(drip), limits=SHORT) == f"{URL} could not be fetched."
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import COMPLETED, is_stream, read_events
@@ -27,10 +28,14 @@ from gpt_image_2_mcp.models import (
     Usage,
 )
 from gpt_image_2_mcp.ports import Spool, Tell
-from gpt_image_2_mcp.redaction import clean
 
 M = TypeVar("M", bound=BaseModel)
 
+_APPLIED: Final = {
+    "quality": frozenset({"low", "medium", "high", "xhigh", "max", "standard", "hd"}),
+    "background": frozenset({"opaque", "transparent"}),
+    "output_format": frozenset({"png", "jpeg", "webp", "gif", "svg"}),
+}
 BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
 NO_PICTURE: Final = "OpenAI's answer holds no picture."
 _SLICE: Final = 1024 * 1024
@@ -160,10 +165,19 @@ def _part(field: str, image: InputImage) -> FilePart:
 
 
 def read_applied(document: Any) -> AppliedOptions:
-    """What an answer says was applied; anything that is not text counts as unsaid."""
+    """What an answer says was applied, in the words that there are; another counts as unsaid.
+
+    An answer is a stranger's text, and these are shown to the model as facts.
+    """
     said = {name: document.get(name) for name in AppliedOptions.model_fields}
-    words = {name: clean(value, 40) if isinstance(value, str) else "" for name, value in said.items()}
-    return AppliedOptions(**{name: word or None for name, word in words.items()})
+    return AppliedOptions(**{name: _known(name, value) for name, value in said.items()})
+
+
+def _known(name: str, value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    known = value in _APPLIED[name] if name in _APPLIED else Size.parse(value) is not None
+    return value if known or value == "auto" else None
 
 
 def read_usage(value: object) -> Usage | None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter
 from mcp import MCPError
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import Redact, clean, redact, whereabouts
-from gpt_image_2_mcp.requests import Arguments, Shown, parse_arguments
+from gpt_image_2_mcp.requests import Arguments, Inline, Shown, parse_arguments
 from gpt_image_2_mcp.results import Pictured, WorkingResult
 from gpt_image_2_mcp.server.delivery import AT_ONCE, deliver_error
 from gpt_image_2_mcp.server.preferences import Preferences
@@ -36,6 +36,8 @@ from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
 
+REMEMBERED: Final = 1000
+"""Calls that were handed off and whose client said how it wants to be shown pictures."""
 T = TypeVar("T")
 Fitted = Callable[[Arguments, BaseModel], Awaitable[T]]
 """Makes of a request and its result what this client is sent."""
@@ -53,6 +55,7 @@ class Calls:
     def __init__(self, service: ImageService, preferences: Preferences, room: Room = any_room) -> None:
         self._service, self._preferences, self._room = service, preferences, room
         self._redact = preferences.redact
+        self._asked: dict[str, Inline] = {}
         self._specs = {spec.name: spec for spec in TOOLS}
         self._listing = cache(_listing)
         self.decoding = CapacityLimiter(AT_ONCE)
@@ -70,6 +73,7 @@ class Calls:
         as_task = spec.annotations is PAID and takes_tasks(context)
 
         async def fitted(request: Arguments, result: BaseModel) -> CallToolResult | Task:
+            self._note_inline(request, result)
             if as_task and isinstance(result, WorkingResult):
                 return await self.tasks.created(result)
             return await self._delivered(context, request, result)
@@ -99,7 +103,16 @@ class Calls:
             await self._announce_pictures(context)
         await self._room()
         inline = request.inline if isinstance(request, Shown) else None
+        if inline is None and isinstance(result, Pictured):
+            inline = self._asked.get(result.operation_id)
         return await self._preferences.delivery(context, self.decoding).deliver(result, inline)
+
+    def _note_inline(self, request: Arguments, result: BaseModel) -> None:
+        """Whoever collects a call that was handed off is shown its pictures as the call itself asked."""
+        if isinstance(request, Shown) and request.inline and isinstance(result, WorkingResult):
+            self._asked[result.operation_id] = request.inline
+            if len(self._asked) > REMEMBERED:
+                del self._asked[next(iter(self._asked))]
 
     async def _announce_pictures(self, context: Context) -> None:
         """Tell those who asked that the list of resources has a new beginning."""

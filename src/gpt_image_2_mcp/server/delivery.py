@@ -163,9 +163,15 @@ def _note(shown: Sequence[Showing], mode: Inline) -> str:
     """What the result as a whole says of what is shown: in structured content too, where some look alone."""
     unseen = sum(picture.block is None for picture in shown)
     notes = []
-    if any(picture.block and picture.remark for picture in shown):
+    previews = sum(bool(picture.block and picture.remark) for picture in shown)
+    if previews:
         why = ", since this client takes no more" if mode == "full" else ""
-        notes.append(f"Shown here as previews{why}; the files hold the pictures at full size.")
+        which = (
+            "Shown here as previews"
+            if previews == len(shown)
+            else f"{previews} of {len(shown)} shown as previews"
+        )
+        notes.append(f"{which}{why}; the files hold the pictures at full size.")
     if unseen:
         notes.append(f"{unseen} of {len(shown)} pictures could not be shown here: open the files.")
     return " ".join(notes)

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+MOST_PARTS: Final = 100_000
+"""Commas and opening brackets in a message: each costs 60 bytes and more, and no request has so many."""
 _END_BYTES: Final = 4096
 _PIECE_BYTES: Final = 256 * 1024
 _SCALAR: Final = rb'(?:"(?:[^"\\]|\\.)*"|-?\d+|true|false|null)'
@@ -54,3 +56,8 @@ def request_id(head: bytes, tail: bytes) -> int | str | None:
     except ValueError:  # a string that is no JSON
         return None
     return value
+
+
+def parts(text: bytes) -> int:
+    """How many parts a message has at most: what stands in strings is counted too, and may."""
+    return sum(map(text.count, (b",", b"[", b"{")))

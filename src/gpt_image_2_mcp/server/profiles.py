@@ -36,6 +36,8 @@ class Profile:
     call_s: how long it waits for a call
     progress_resets: progress makes it wait anew
     elicitation, apps, resource_links, tasks: that these work; what a client declares goes before the row
+
+    What of it nothing asks for yet (progress_resets, elicitation, apps) is kept for what will.
     """
 
     name: str
@@ -168,6 +170,10 @@ PROFILES: Final = (
     # Pictures are shown and do not reach the model (lmstudio-bug-tracker#1746, 0.4.9, 2026-04-03). The name
     # that it gives is not known.
     Profile("lm-studio", ("lm-studio", "lmstudio")),
+    # The name that the Python SDK gives where nobody sets one. LangChain's adapter makes of a link to a
+    # picture an image block with the address image://..., which no model's API takes
+    # (langchain-mcp-adapters 0.3.2, measured 2026-11-27).
+    Profile("python-sdk", ("mcp$",), resource_links=False),
     Profile("roo-code", ("roo-code", "roo")),
     # It kills the server when a call is cancelled (qwen-code#11272).
     Profile("qwen-code", ("qwen-code", "qwen")),

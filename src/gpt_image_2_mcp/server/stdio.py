@@ -24,14 +24,12 @@ from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jso
 from pydantic import ValidationError
 
 from gpt_image_2_mcp.limits import MB
-from gpt_image_2_mcp.server.lines import Lines, Overlong, request_id
+from gpt_image_2_mcp.server.lines import MOST_PARTS, Lines, Overlong, parts, request_id
 
 RESULTS_AT_ONCE: Final = 3
 """Results with pictures that are ready while another one is being written."""
 ANSWERS_WAITING: Final = 256
 """Answers that wait for the client to read, before no more is read from it."""
-MOST_PARTS: Final = 100_000
-"""Commas in a message: each list entry costs 60 bytes and more of memory, and no request has so many."""
 _LAST_WRITES_S: Final = 1.0
 _LOOK_S: Final = 0.5
 """How often a client that does not read is looked after."""
@@ -114,7 +112,7 @@ class Wire:
                 "Give pictures as file paths or https URLs, not as data: URLs."
             )
             await self.outlet.refuse(request_id(line.head, line.tail), INVALID_REQUEST, text)
-        elif line.count(b",") > MOST_PARTS:
+        elif parts(line) > MOST_PARTS:
             text = f"The message has more than {MOST_PARTS:,} parts and was not read; nothing was sent."
             await self.outlet.refuse(request_id(line, line), INVALID_REQUEST, text)
         elif not line.isspace():

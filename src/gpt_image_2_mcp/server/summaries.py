@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gpt_image_2_mcp.models import Usage
 from gpt_image_2_mcp.picture_names import address_of
-from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageFile,
@@ -48,7 +48,7 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
     lines = [
         f"Made {count} {label}{'' if count == 1 else 's'} with {clean(result.model, 100)}.",
         f"- Applied: {settings}",
-        f"- Saved to: {Path(result.images[0].file_path).parent}",
+        f"- Saved to: {one_line(str(Path(result.images[0].file_path).parent))}",
         *_files(result.images, remarks),
     ]
     if result.usage:
@@ -70,7 +70,7 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
 def _files(images: Sequence[ImageFile], remarks: Sequence[str]) -> Iterator[str]:
     for image, remark in zip(images, (*remarks, *[""] * len(images)), strict=False):
         facts = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}, id {image.id}"
-        yield f"  - {image.file_path} ({facts}{'; ' if remark else ''}{remark})"
+        yield f"  - {one_line(image.file_path)} ({facts}{'; ' if remark else ''}{remark})"
 
 
 def _import(result: ImportResult, remarks: Sequence[str]) -> str:
@@ -111,7 +111,8 @@ def _sessions(result: ListSessionsResult) -> str:
     if not result.sessions:
         return "No active edit sessions."
     lines = [
-        f'{number}. {s.session_id}: {s.turns} turn(s), "{clean(s.last_prompt, 60)}" -> {s.last_image_path}'
+        f'{number}. {s.session_id}: {s.turns} turn(s), "{clean(s.last_prompt, 60)}"'
+        f" -> {one_line(s.last_image_path)}"
         for number, s in enumerate(result.sessions, start=1)
     ]
     return "\n".join([f"Active sessions ({len(lines)}):", *lines])

@@ -81,7 +81,7 @@ class HttpsFetcher:
             async with asyncio.timeout(limit):
                 return await self._follow(url)
         except _NETWORK_ERRORS:
-            raise _refusal(url, f"could not be fetched within {limit:g} s", hint=_HOSTS_HINT) from None
+            raise _refusal(url, "could not be fetched", hint=_HOSTS_HINT) from None
 
     async def _follow(self, asked: str) -> bytes:
         target = httpx2.URL(asked)

@@ -115,7 +115,7 @@ class Sources:
             case StoredImage() as image:
                 return await self.read_stored(image), str(image.path)
             case Path() as path:
-                return await run_sync(read_below, self._roots, path), str(path)
+                return await run_sync(read_below, self._roots, path), clean(str(path), 300)
             case None:
                 return await self._read_located(source), name_of(source)
 
