@@ -16,12 +16,13 @@ from mcp import MCPError
 
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.server.http import listen
+from gpt_image_2_mcp.server.lines import MOST_PARTS, parts
 from gpt_image_2_mcp.server.terms import Address
 from gpt_image_2_mcp.server.tools import TOOLS
 from gpt_image_2_mcp.service import ImageService
 from tests.support.held import hold
 from tests.support.listening import JSON_RPC, TOKEN, Era, call, disconnecting, headers_of, listening, until
-from tests.support.pictures import picture
+from tests.support.pictures import noise, picture
 from tests.support.services import Bench
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,8 @@ async def test_a_client_shows_why_it_was_not_let_in(bench: Bench, era: Era) -> N
         ({"Origin": "null"}, 403, "Web pages of that origin may not call this server."),
         ({"Origin": "http://evil.example"}, 403, "Web pages of that origin may not call this server."),
         ({"Origin": "http://localhost.evil.example"}, 403, "Web pages of that origin may not"),
+        ({"Origin": "http://localhost:3000.evil.example"}, 403, "Web pages of that origin may not"),
+        ({"Origin": "http://localhost:"}, 403, "Web pages of that origin may not call this server."),
         ({"Origin": "http://localhost:5173"}, 200, ""),
     ],
 )
@@ -209,6 +212,48 @@ async def test_a_request_that_is_too_large_is_told_what_to_do(bench: Bench, era:
 async def test_a_picture_within_the_limit_comes_in_by_data_url(bench: Bench, era: Era) -> None:
     url = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
     async with listening(bench.service()) as at, at.client(era) as client:
+        made = await client.call_tool("edit_image", {**SMALL, "images": [url]})
+    assert not made.is_error
+
+
+@pytest.mark.parametrize("marks", [b"[],", b"{},", b"0,", b"["])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_of_too_many_parts_is_refused_before_it_is_parsed(
+    bench: Bench, declared: bool, marks: bytes
+) -> None:
+    async with listening(bench.service(), body_limit=16 << 20) as at, at.http() as http:
+        headers = await headers_of(http, "auto", "edit_image")
+        whole = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"images":[' + marks * 4_000_000
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, len(whole), 1 << 16):
+                yield whole[start : start + (1 << 16)]
+
+        answer = await http.post("/mcp", content=whole if declared else pieces(), headers=headers)
+        healthy = await http.get("/healthz")
+    assert (answer.status_code, healthy.status_code) == (413, 200)
+    assert answer.json()["error"]["message"] == (
+        "The request has more than 100,000 parts and was not read; nothing was sent. "
+        "Give pictures as https or data: URLs, not as lists of bytes."
+    )
+
+
+async def test_parts_are_counted_up_to_what_is_allowed(bench: Bench, era: Era) -> None:
+    body = call("list_edit_sessions", era=era, x=[])
+    spare = MOST_PARTS - parts(json.dumps(body).encode())
+    async with listening(bench.service()) as at, at.http() as http:
+        headers = await headers_of(http, era, "list_edit_sessions")
+        body["params"]["arguments"]["x"] = [0] * (spare + 1)
+        just = await http.post("/mcp", json=body, headers=headers)
+        body["params"]["arguments"]["x"] = [0] * (spare + 2)
+        over = await http.post("/mcp", json=body, headers=headers)
+    assert (just.status_code, over.status_code) == (200, 413)
+
+
+async def test_a_large_picture_comes_in_by_data_url(bench: Bench, era: Era) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(noise(1600, 1400)).decode()}"
+    assert len(url) > 8 << 20
+    async with listening(bench.service(), body_limit=16 << 20) as at, at.client(era) as client:
         made = await client.call_tool("edit_image", {**SMALL, "images": [url]})
     assert not made.is_error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 from typing import Any
 
@@ -122,3 +123,22 @@ def test_any_beginning_is_looked_through_in_one_pass(piece: bytes) -> None:
 def test_what_costs_memory_is_counted_whatever_it_is_made_of(piece: bytes) -> None:
     assert parts(piece * MOST_PARTS) >= MOST_PARTS
     assert parts(b'"data:image/png;base64,' + b"A" * 1000 + b'"') == 1
+
+
+def values(data: Any) -> int:
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return 1 + sum(values(value) for value in inner)
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON, st.data())
+def test_nothing_that_a_parser_makes_is_left_out_of_the_parts(data: Any, draw: st.DataObject) -> None:
+    text = json.dumps(data).encode()
+    assert values(data) <= parts(text) + 1
+    cut = draw.draw(st.integers(0, len(text)))
+    assert parts(text[:cut]) + parts(text[cut:]) == parts(text)

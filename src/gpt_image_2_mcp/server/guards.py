@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from mcp.types import INVALID_REQUEST, ErrorData, JSONRPCError
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,11 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.server.lines import MOST_PARTS, parts
 
 STAY: Final = "gpt_image_2_mcp.stay"
 """Key of the request's scope: an anyio.CancelScope that is cancelled when its client has left."""
 _SWALLOW_S: Final = 5.0
 _REALM: Final = 'Bearer realm="gpt-image-2-mcp"'
+_TOO_MANY_PARTS: Final = ImageServerError(
+    f"The request has more than {MOST_PARTS:,} parts and was not read; nothing was sent.",
+    hint="Give pictures as https or data: URLs, not as lists of bytes.",
+)
 
 
 def refusal(status: int, error: ImageServerError, headers: Mapping[str, str] | None = None) -> Response:
@@ -64,8 +71,59 @@ def _without_authorization(scope: Scope) -> Scope:
     return {**scope, "headers": headers}
 
 
+class FewParts:
+    """Lets no body through of so many parts that the server would stand still for seconds to parse it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        heard, sending, reading = 0, False, anyio.CancelScope()
+
+        async def counted() -> Message:
+            nonlocal heard, sending
+            message = await receive()
+            heard += parts(message.get("body", b""))
+            if heard > MOST_PARTS:
+                sending = message.get("more_body", False)
+                reading.cancel()
+                await anyio.lowlevel.checkpoint()
+            return message
+
+        with reading:
+            await self._app(scope, counted, send)
+        if reading.cancelled_caught:
+            if sending:
+                await _hear_out(receive)
+            await refusal(413, _TOO_MANY_PARTS)(scope, receive, send)
+
+
+async def _hear_out(receive: Receive) -> None:
+    """A client that is still sending would see a broken connection in the place of the answer."""
+    with anyio.move_on_after(_SWALLOW_S):
+        while (await receive()).get("more_body", False):
+            pass
+
+
+class Origins:
+    """Lets in web pages of the origins that match as a whole.
+
+    Where any port is allowed, the SDK compares the beginning alone: it takes `http://localhost:3000.evil.example`
+    (mcp 2.3.0).
+    """
+
+    def __init__(self, app: ASGIApp, pattern: str) -> None:
+        self._app, self._pattern = app, re.compile(pattern)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origins = Headers(scope=scope).getlist("origin")
+        allowed = all(self._pattern.fullmatch(origin) for origin in origins)
+        app = self._app if allowed else Response(status_code=403)
+        await app(scope, receive, send)
+
+
 class Refusals:
-    """Says in a sentence what to do about a status that the SDK answers in two words."""
+    """Says in a sentence what to do about a status that is answered in two words or none."""
 
     def __init__(self, app: ASGIApp, errors: Mapping[int, ImageServerError]) -> None:
         self._app, self._errors = app, errors
@@ -83,10 +141,8 @@ class Refusals:
             nonlocal refused
             if message["type"] == "http.response.start" and message["status"] in self._errors:
                 refused = True
-                # A client that is still sending would see a broken connection in the place of the answer.
-                with anyio.move_on_after(_SWALLOW_S):
-                    while sending:
-                        await heard()
+                if sending:
+                    await _hear_out(heard)
                 await refusal(message["status"], self._errors[message["status"]])(scope, receive, send)
             elif not refused:
                 await send(message)

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 
 from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, StorageError
 from gpt_image_2_mcp.server.app import create_server
-from gpt_image_2_mcp.server.guards import STAY, BearerToken, Refusals, Visits
+from gpt_image_2_mcp.server.guards import STAY, BearerToken, FewParts, Origins, Refusals, Visits
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.terms import PATH, Address, Terms
@@ -93,11 +93,13 @@ class HttpServer:
         self._uvicorn.should_exit = True
 
     def _guarded(self) -> ASGIApp:
-        app: ASGIApp = Refusals(BearerToken(self._visits, self._terms.token), _refusals(self._terms))
+        origins = "|".join(_pattern(origin) for origin in self._terms.origins)
+        app: ASGIApp = Refusals(Origins(self._visits, origins), _refusals(self._terms))
+        app = BearerToken(FewParts(app), self._terms.token)
         # A browser asks beforehand, without the token, whether a page may call.
         return CORSMiddleware(
             app,
-            allow_origin_regex="|".join(_pattern(origin) for origin in self._terms.origins) or None,
+            allow_origin_regex=origins or None,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=["Mcp-Session-Id"],

@@ -1,4 +1,4 @@
-"""Lines of bounded length from a stream, and which request a line that is not read was."""
+"""Lines of bounded length from a stream, the parts of a message, and which request an unread one was."""
 
 from __future__ import annotations
 
