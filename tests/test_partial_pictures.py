@@ -181,7 +181,7 @@ async def test_a_partial_picture_is_seen_by_every_server_while_its_call_is_made(
         said.put_nowait(standing.doing)
 
     call = asyncio.ensure_future(bench.service().generate(asked(partial_images=3), Caller(report=report)))
-    while await said.get() != "at partial picture 2 of 3":
+    while not (await said.get()).startswith("at partial picture 2 of 3, image://"):
         continue
     other = bench.service()
     operation = await latest(bench)
@@ -191,7 +191,7 @@ async def test_a_partial_picture_is_seen_by_every_server_while_its_call_is_made(
         await other.partial(operation.id, 2)
     look = await other.get_result(GetResultRequest(operation_id=operation.id, wait_seconds=0))
     assert isinstance(look, WorkingResult)
-    assert look.phase == "at partial picture 2 of 3"
+    assert look.phase == f"at partial picture 2 of 3, image://{look.operation_id}/partial/1"
     stream.go_on.set()
     result = made(await call)
     assert result.note is not None

@@ -222,3 +222,13 @@ def test_all_tools_together_stay_small_in_a_models_context(hides_images: bool) -
     tools = [spec.listing(hides_images=hides_images) for spec in TOOLS]
     listing = ListToolsResult(tools=tools).model_dump_json(by_alias=True, exclude_none=True)
     assert len(listing.encode()) <= 16_000
+
+
+async def test_a_client_on_another_machine_is_offered_what_is_taken_from_it(bench: Bench, era: Era) -> None:
+    server = create_server(bench.service(), Preferences(local_paths=False))
+    async with Client(server, mode=era) as client:
+        tools = (await client.list_tools()).tools
+        offered = json.dumps([tool.input_schema for tool in tools]) + str(client.instructions)
+    for word in ("output_dir", "clipboard", "latest:", "[Image", "file path"):
+        assert word not in offered
+    assert "data: URL" in offered

@@ -70,6 +70,12 @@ async def test_on_x11_a_picture_is_asked_for_in_a_type_that_is_offered(tools: Pa
     ]
 
 
+async def test_where_the_first_tool_has_nothing_the_other_is_asked(tools: Path) -> None:
+    tool(tools / "wl-paste", "exit 1")
+    tool(tools / "xclip", 'case "$*" in *TARGETS) echo image/png;; *) cat picture;; esac')
+    assert await wayland(tools).read() == picture()
+
+
 async def test_on_macos_pngpaste_is_asked_where_it_is_installed(tools: Path) -> None:
     tool(tools / "pngpaste", "cat picture")
     tool(tools / "osascript", "exit 1")

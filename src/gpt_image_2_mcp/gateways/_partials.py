@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.models import EncodedPicture
+from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.ports import Spool, Tell
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ class Partials:
         """Keep one and tell of it; what goes wrong with it must not harm the call."""
         try:
             await run_sync(self.spool.keep_partial, index, picture)
-            await self.tell(f"at partial picture {index + 1} of {max(self.asked, index + 1)}")
+            address = address_of(f"{self.spool.operation_id}/partial/{index}")
+            await self.tell(f"at partial picture {index + 1} of {max(self.asked, index + 1)}, {address}")
         except ImageServerError as error:
             logger.warning(
                 "operation %s: a partial picture was not kept: %s", self.spool.operation_id, error.message

@@ -30,14 +30,20 @@ from gpt_image_2_mcp.service import ImageService
 logger = logging.getLogger(__name__)
 
 NAME: Final = "gpt-image-2-mcp"
-INSTRUCTIONS: Final = """\
+_INPUTS: Final = """\
+- Image inputs: file path, URL, image://id of an earlier result, latest, clipboard, latest:screenshot, \
+latest:download; do not type base64. If a picture the user shows you has no path, ask them to copy it, then \
+use clipboard. import_image shows it to you and gives it an id."""
+_INPUTS_FROM_ELSEWHERE: Final = """\
+- This server runs on another machine and reads no paths. Image inputs: https:// URL, image://id of an \
+earlier result, latest; a data: URL only if a program makes it. import_image shows it to you and gives it an \
+id."""
+_INSTRUCTIONS: Final = """\
 Makes and edits pictures with OpenAI's GPT Image models. Every picture is saved to disk and shown; results \
 give its absolute path: tell it to the user.
 - New picture: generate_image. One change to existing pictures: edit_image. Several changes in a row: \
 start_edit_session, then continue_edit_session with the session_id.
-- Image inputs: file path, URL, image://id of an earlier result, latest, clipboard, latest:screenshot, \
-latest:download; do not type base64. If a picture the user shows you has no path, ask them to copy it, then \
-use clipboard. import_image shows it to you and gives it an id.
+{inputs}
 - A tool may answer "still working" with an operation_id: call get_result with it; do not call the tool again.
 - Calls cost money and can take minutes at high quality. Use quality low for drafts. After an error that \
 says the outcome is unknown, ask the user before calling again.
@@ -61,7 +67,9 @@ def create_server(
         NAME,
         version=version(NAME),
         title="GPT Image",
-        instructions=INSTRUCTIONS,
+        instructions=_INSTRUCTIONS.format(
+            inputs=_INPUTS if preferences.local_paths else _INPUTS_FROM_ELSEWHERE
+        ),
         cache_hints={
             **{method: CacheHint(ttl_ms=_CACHE_MS, scope="public") for method in _UNCHANGING},
             # Private: what is listed depends on the client.

@@ -63,7 +63,8 @@ class Calls:
         self.tasks = Tasks(service, self._collect)
 
     async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        return self._listing(hides_images=self._preferences.profile_of(context).hides_images)
+        hides_images = self._preferences.profile_of(context).hides_images
+        return self._listing(hides_images=hides_images, local_paths=self._preferences.local_paths)
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | Task:
         spec = self._specs.get(params.name)
@@ -121,8 +122,9 @@ class Calls:
             await context.session.send_resource_list_changed()
 
 
-def _listing(*, hides_images: bool) -> ListToolsResult:
-    return ListToolsResult(tools=[spec.listing(hides_images=hides_images) for spec in TOOLS])
+def _listing(*, hides_images: bool, local_paths: bool) -> ListToolsResult:
+    tools = [spec.listing(hides_images=hides_images, local_paths=local_paths) for spec in TOOLS]
+    return ListToolsResult(tools=tools)
 
 
 async def run_tool(

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
@@ -34,10 +35,6 @@ from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
 
-NO_PATHS: Final = (
-    "\n- This server runs on another machine: it reads no paths, so give image inputs as https URLs or "
-    "image:// ids and leave out output_dir."
-)
 LEAVE_WITHIN_S: Final = 5
 """How long answers on their way may take once the server is leaving."""
 
@@ -147,10 +144,7 @@ def listen(address: Address) -> socket.socket:
 
 
 def _created(service: ImageService, preferences: Preferences, terms: Terms) -> Server[Any]:
-    server = create_server(service, preferences)
-    if not terms.local_paths:
-        server.instructions = f"{server.instructions}{NO_PATHS}"
-    return server
+    return create_server(service, replace(preferences, local_paths=terms.local_paths))
 
 
 def _served_while_there(server: Server[Any]) -> Server[Any]:

@@ -26,7 +26,7 @@ class Preferences:
     """None leaves a thing to the client's profile.
 
     `wait_s` is how long a call waits for its picture before it is handed off; infinite: to the end.
-    Errors go out through `redact`.
+    Errors go out through `redact`. `local_paths`: clients may name files and folders of this machine.
     """
 
     profile: Profile | None = None
@@ -35,6 +35,7 @@ class Preferences:
     links: Links = links_to
     pace: Pace = USUAL
     redact: Redact = redact
+    local_paths: bool = True
 
     def profile_of(self, context: ServerRequestContext[Any]) -> Profile:
         """What the client of a request can take; in both eras the request tells who it is."""

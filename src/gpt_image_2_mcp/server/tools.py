@@ -57,19 +57,35 @@ class ToolSpec:
     def shows_pictures(self) -> bool:
         return any(issubclass(result, Pictured) for result in self.results)
 
-    def listing(self, *, hides_images: bool = False) -> Tool:
+    def listing(self, *, hides_images: bool = False, local_paths: bool = True) -> Tool:
         """As a client is told of it. An output schema obliges us to structured content, so where that hides
-        pictures the tools that show some have none.
+        pictures the tools that show some have none. Without `local_paths` only what is taken then is offered.
         """
         described = not (hides_images and self.shows_pictures)
+        schema = input_schema(self.request)
         return Tool(
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=input_schema(self.request),
+            input_schema=schema if local_paths else _without_paths(schema),
             output_schema=output_schema(*self.results) if described else None,
             annotations=self.annotations,
         )
+
+
+_REMOTE_INPUTS: Final = {
+    "images": "Pictures to edit or combine: https:// or data: URL, image://id of an earlier result, latest. "
+    "PNG, JPEG, WebP, each < 50 MB.",
+    "source": "https:// or data: URL.",
+}
+
+
+def _without_paths(schema: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a client on another machine, which has no folders and no clipboard here."""
+    properties = {name: rule for name, rule in schema["properties"].items() if name != "output_dir"}
+    for name in properties.keys() & _REMOTE_INPUTS.keys():
+        properties[name] = {**properties[name], "description": _REMOTE_INPUTS[name]}
+    return {**schema, "properties": properties}
 
 
 TOOLS: Final = (
