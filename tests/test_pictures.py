@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
+from gpt_image_2_mcp import pictures
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import UndecodablePicture
 from gpt_image_2_mcp.pictures import Preview, has_clear_pixels, preview
@@ -273,3 +274,23 @@ def test_what_can_only_be_decoded_whole_has_a_lower_bound_than_a_photograph() ->
     Image.new("1", (8000, 4200)).save(buffer, "PNG")
     with pytest.raises(UndecodablePicture, match=r"too many pixels to decode \(8000x4200\)"):
         preview(buffer.getvalue(), 100_000)
+
+
+@pytest.mark.parametrize("webp", [True, False])
+def test_a_picture_that_needs_little_of_its_budget_is_encoded_finely(
+    webp: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sky = opened(noise(40, 30)).resize((800, 600), Image.Resampling.BICUBIC).convert("RGB")
+    buffer = BytesIO()
+    sky.save(buffer, "PNG")
+
+    def off_by(budget: int) -> float:
+        made = preview(buffer.getvalue(), budget, webp=webp)
+        assert made is not None
+        assert made.size == Size(800, 600)
+        assert len(made.data) <= budget
+        return sum(ImageStat.Stat(ImageChops.difference(sky, opened(made.data).convert("RGB"))).rms)
+
+    fine = off_by(500_000)
+    monkeypatch.setattr(pictures, "_DEARER", 1_000_000)
+    assert fine < 0.8 * off_by(500_000)

@@ -663,6 +663,18 @@ async def test_a_key_of_any_form_that_a_server_echoes_stays_out_of_the_error(
         assert "redacted" in str(raised.value)
 
 
+async def test_a_key_whose_slashes_a_server_escapes_stays_out_where_the_text_is_cut(target: Path) -> None:
+    key = "blue/horse/staple"
+    for length in range(440, 500):
+        said = key.replace("/", "\\/")
+        body = b'{"error": {"message": "' + b"x" * length + said.encode() + b'"}}'
+        recorder = canned(400, raw=body)
+        client = Upstream(Account("https://api.openai.com/v1", Secret(key)), lambda r=recorder: r)  # type: ignore[misc]
+        with pytest.raises(UpstreamError) as raised:
+            await in_paid(client, target)
+        assert "blue" not in str(raised.value)
+
+
 @pytest.mark.parametrize("key", ["", "x", "none", "sandbox"])
 async def test_a_word_in_the_place_of_a_key_is_not_struck_out_of_sentences(key: str) -> None:
     recorder = canned(400, {"error": {"message": "An xx in none of the sandboxes."}})
