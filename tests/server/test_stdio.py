@@ -299,7 +299,8 @@ NO_MESSAGES = (
     # The line, the error's code, and the id that can be told.
     (b'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"x":"\xff\xfe"}}', -32700, 3),
     (b'{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"x":"\\ud800"}}', -32700, 4),
-    (b'{"jsonrpc":"2.0","id":5,"method":"x","params":{"x":' + b"[" * 100_000 + b"}}", -32700, 5),
+    (b'{"jsonrpc":"2.0","id":5,"method":"x","params":{"x":' + b"[" * 90_000 + b"}}", -32700, 5),
+    (b'{"jsonrpc":"2.0","id":11,"method":"x","params":{"x":' + b"[" * 200_000 + b"}}", -32600, 11),
     (b'{"jsonrpc":"2.0","id":6,"method":"x","params":{"x":' + b"9" * 100_000 + b"}}", -32700, 6),
     (b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"x":[' + b"1," * 200_000 + b"1]}}", -32600, 7),
     (b'{"jsonrpc":"2.0","id":8,"method":5}', -32600, 8),

@@ -28,9 +28,10 @@ from gpt_image_2_mcp.ports import Gateway
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tasks import EXTENSION
+from tests.faults.upstream import RawUpstream
 from tests.support.polling import Polling, ask
 from tests.support.services import Bench
-from tests.support.upstreams import canned, tiny
+from tests.support.upstreams import CANARY, canned, tiny
 
 pytestmark = pytest.mark.anyio
 
@@ -249,12 +250,14 @@ async def test_get_result_still_collects_what_is_a_task_too(bench: Bench, hold: 
 
 async def test_a_task_goes_over_a_real_pipe(home: Path) -> None:
     command = [sys.executable, "-m", "gpt_image_2_mcp", "serve"]
-    settings = {"GPT_IMAGE_2_SANDBOX": "1", "GPT_IMAGE_2_WAIT_SECONDS": "1", "HOME": str(home)}
-    server = StdioServerParameters(command=command[0], args=command[1:], env=settings, cwd=home)
     polling = Polling()
-    async with Client(stdio_client(server), extensions=[polling]) as client:
-        large = {"prompt": "a fox", "size": "2880x2880", "quality": "low"}
-        result = await client.call_tool("generate_image", large)
+    with RawUpstream() as api:
+        settings = {"OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": api.base_url, "HOME": str(home)}
+        server = StdioServerParameters(
+            command=command[0], args=command[1:], env={**settings, "GPT_IMAGE_2_WAIT_SECONDS": "1"}, cwd=home
+        )
+        async with Client(stdio_client(server), extensions=[polling]) as client:
+            result = await client.call_tool("generate_image", {"prompt": "A fox [fault:delay=3]"})
     assert len(result.structured_content["images"]) == 1
     assert len(polling.created) == 1
 
