@@ -73,6 +73,19 @@ def test_a_lease_has_one_holder(locks: Path) -> None:
     theirs.give_back("op")
 
 
+def test_two_who_look_at_once_do_not_take_each_other_for_the_holder(locks: Path) -> None:
+    locks.mkdir(parents=True)
+    folders = [FileLeases(locks) for _ in range(4)]
+
+    def look(leases: FileLeases) -> bool:
+        return leases.is_held("dead")
+
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(300):
+            (locks / "dead.lock").touch()
+            assert not any(pool.map(look, folders))
+
+
 def test_who_looks_sees_the_holder_and_disturbs_nobody(locks: Path) -> None:
     ours, theirs = FileLeases(locks), FileLeases(locks)
     assert not ours.is_held("op")
@@ -146,7 +159,7 @@ def test_a_lease_dies_with_its_process_and_the_next_look_clears_up(locks: Path, 
         process.wait(20)
         assert (locks / "op.lock").exists()
         assert leases.is_held("op") is False
-        assert list(locks.iterdir()) == []
+        assert list(locks.glob("*.lock")) == []
         assert leases.take("op") is True
     leases.give_back("op")
 
@@ -161,7 +174,7 @@ def test_what_the_dead_left_is_cleared_up_by_the_beginning_of_its_name(locks: Pa
     (locks / "server-notes.txt").write_bytes(b"")
     with holder(locks):
         leases.tidy("server-")
-        left = {path.name for path in locks.iterdir()}
+        left = {path.name for path in locks.iterdir() if path.name != "look"}
         assert left == {
             "op.lock",
             "server-alive.lock",
@@ -171,7 +184,7 @@ def test_what_the_dead_left_is_cleared_up_by_the_beginning_of_its_name(locks: Pa
         }
         leases.tidy("")
         assert leases.is_held("op")
-        assert {path.name for path in locks.iterdir()} == left - {"session-s2.lock"}
+        assert {path.name for path in locks.iterdir()} - {"look"} == left - {"session-s2.lock"}
     for name in ("server-alive", "session-s1"):
         leases.give_back(name)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
+_LOOK_WITHIN_S: Final = 0.25
+
 
 class FileLeases:
-    """Lock files in one folder, by name. Calls take well under a millisecond and do not wait."""
+    """Lock files in one folder, by name. Calls take well under a millisecond and do not wait.
+
+    To look is to take for a moment, so those who look take turns: none takes another's look for a holder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,7 +54,9 @@ class FileLeases:
             return True
         if not (self._folder / f"{name}.lock").exists():
             return False
-        if self.take(name):
-            self.give_back(name)
-            return False
+        turn = FileLock(self._folder / "look", mode=0o600, timeout=_LOOK_WITHIN_S, poll_interval=0.001)
+        with suppress(Timeout), turn:
+            if self.take(name):
+                self.give_back(name)
+                return False
         return True
