@@ -15,8 +15,7 @@ from gpt_image_2_mcp.errors import StorageError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = """
+_FIRST: Final = """
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
     state TEXT NOT NULL CHECK (state IN ('reserved', 'sent', 'received', 'done', 'released', 'unknown')),
@@ -79,6 +78,9 @@ CREATE TABLE turns (
 ) WITHOUT ROWID;
 CREATE TABLE ended_sessions (id TEXT PRIMARY KEY, ended_at TEXT NOT NULL) WITHOUT ROWID;
 """
+_STEPS: Final = (_FIRST,)
+"""What each version of the schema adds to the one before it; a step that was released is never changed."""
+SCHEMA_VERSION: Final = len(_STEPS)
 
 
 class Database:
@@ -157,7 +159,7 @@ def _migrate(db: sqlite3.Connection) -> None:
                 f"The state file was written by a newer version (schema {version}, not {SCHEMA_VERSION}).",
                 hint="Update gpt-image-2-mcp, or set GPT_IMAGE_2_STATE_DIR to another folder.",
             )
-        if version == 0:
-            for statement in _SCHEMA.split(";"):
+        for step in _STEPS[version:]:
+            for statement in step.split(";"):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
