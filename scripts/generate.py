@@ -210,11 +210,11 @@ def costs_table() -> str:
 def _costs(model_id: str) -> str:
     model = find_model(model_id)
     assert model is not None  # noqa: S101 - the two names above are in the table
-    qualities = [quality for quality, _ in model.grids]
+    qualities = [quality for quality, _ in model.tokens.grids]
 
     def price(quality: str, size: str) -> str:
         tokens = output_tokens(model, quality, Size(*map(int, size.split("x"))))
-        return "" if tokens is None else f"${int(tokens * model.prices.image_out) / MICRO:.3f}"
+        return "" if tokens is None else f"${int(tokens.expected * model.prices.image_out) / MICRO:.3f}"
 
     rows = ((size, *(price(quality, size) for quality in qualities)) for size in COST_SIZES)
     return table((f"`{model_id}`", *qualities), rows)

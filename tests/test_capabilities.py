@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from gpt_image_2_mcp.capabilities import (
     DEFAULT_MODEL,
     MODELS,
-    REPLACEMENT,
     RETIRED,
     FixedSizes,
     FlexibleSizes,
     Model,
     Size,
+    facts_of,
     find_model,
+    models_with,
+    replacement,
+    sheet,
     shutdown_date,
 )
 
@@ -214,7 +217,65 @@ def test_the_end_of_a_model_is_known(id_: str, gone: date | None) -> None:
     assert shutdown_date(id_) == gone
 
 
-def test_the_default_and_the_replacement_have_no_announced_end() -> None:
+def test_the_default_and_every_replacement_have_no_announced_end() -> None:
     assert shutdown_date(DEFAULT_MODEL) is None
-    assert shutdown_date(REPLACEMENT) is None
+    named = {replacement(id_) for id_ in (*RETIRED, *(model.id for model in MODELS))}
+    assert named == {DEFAULT_MODEL, "gpt-image-2.6-flare"}
+    assert {shutdown_date(id_) for id_ in named} == {None}
     assert not set(RETIRED) & {model.id for model in MODELS}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_every_fact_of_a_model_has_a_source(model: Model) -> None:
+    for name in facts_of(model):
+        source = model.source_of(name)
+        assert source.where
+        assert date(2026, 1, 1) < source.read <= date(2026, 11, 27)
+        assert source.confidence in ("documented", "reported", "unknown")
+
+
+def test_what_nobody_knows_of_2_6_is_marked_so() -> None:
+    model = find_model("gpt-image-2.6-sunburst")
+
+    assert model is not None
+    assert model.source_of("tokens").confidence == "reported"
+    assert model.source_of("input_tokens").confidence == "unknown"
+    assert model.source_of("prices").confidence == "documented"
+
+
+def test_models_are_named_that_can_and_are_served() -> None:
+    today, later = date(2026, 11, 27), date(2026, 12, 1)
+
+    def faithful(model: Model) -> bool:
+        return "high" in model.input_fidelity
+
+    assert models_with(faithful, today) == ("gpt-image-1.5",)
+    assert models_with(faithful, later) == ()
+
+
+def test_frames_lie_on_a_sheet_that_obeys_the_rule() -> None:
+    """Frame sizes that third parties met as limits (docs.apiyi.com, 2026-11-09), and one that was refused."""
+    largest = {2: 960, 9: 960, 10: 816, 12: 816, 13: 720, 16: 720}
+    for frames, edge in largest.items():
+        rule = FLEXIBLE.of_frames(frames)
+        assert rule.violation(Size(edge, edge)) is None
+        assert rule.violation(Size(edge + 16, edge + 16)) is not None
+    assert FLEXIBLE.of_frames(6).violation(Size(1024, 1024)) == (
+        "the width must be at most 960 and the height at most 1920 pixels"
+    )
+    assert {sheet(n) for n in range(2, 9)} == {(4, 2)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 16), st.builds(Size, grid_edges, grid_edges))
+def test_a_frame_is_legal_exactly_when_its_sheet_is(frames: int, size: Size) -> None:
+    columns, rows = sheet(frames)
+    wide, tall = size.width * columns, size.height * rows
+    legal = (
+        max(wide, tall) <= 3840
+        and max(size.width, size.height) <= 3 * min(size.width, size.height)
+        and 655_360 <= wide * tall <= 8_294_400
+    )
+    rule = FLEXIBLE.of_frames(frames)
+    assert (rule.violation(size) is None) == legal
+    assert rule.violation(rule.nearest(size)) is None

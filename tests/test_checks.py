@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpt_image_2_mcp.capabilities import (
     MAX_MASK_BYTES,
     MODELS,
-    OUTPUT_FORMATS,
+    PIXEL_FORMATS,
     QUALITIES,
     Model,
     Size,
@@ -131,7 +131,7 @@ def test_transparency_passes_with_png_and_webp(format_: str | None) -> None:
 
 
 @pytest.mark.parametrize("background", [None, "auto", "opaque"])
-@pytest.mark.parametrize("format_", OUTPUT_FORMATS)
+@pytest.mark.parametrize("format_", PIXEL_FORMATS)
 def test_other_backgrounds_pass_with_every_format(format_: str, background: str | None) -> None:
     check_options(options(background=background, output_format=format_), TODAY)
 

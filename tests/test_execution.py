@@ -14,7 +14,7 @@ from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import GenerateRequest, GetResultRequest
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
-from gpt_image_2_mcp.service import ImageService, PictureResult
+from gpt_image_2_mcp.service import ImageService, PaidResult
 from tests.support.doors import Door
 from tests.support.pictures import picture
 from tests.support.services import Bench
@@ -40,7 +40,7 @@ def door(bench: Bench) -> Door:
     return door
 
 
-def calls(service: ImageService, count: int) -> list[asyncio.Task[PictureResult]]:
+def calls(service: ImageService, count: int) -> list[asyncio.Task[PaidResult]]:
     requests = (GenerateRequest(prompt=f"{number:03}") for number in range(count))
     return [asyncio.ensure_future(service.generate(request)) for request in requests]
 

@@ -29,6 +29,7 @@ from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.gateways._upstream import Timeouts
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.operations import JOIN_WITHIN
+from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.retries import LONGEST_WAIT_S
 from gpt_image_2_mcp.sandbox import FAULT_MODES
@@ -235,7 +236,7 @@ def test_every_environment_variable_named_is_a_setting(name: str) -> None:
 def test_the_size_rules_are_those_of_the_model() -> None:
     sizes, text = FlexibleSizes(), section("Sizes")
     assert f"multiples of {sizes.multiple}," in text
-    assert f"longest edge at most {sizes.max_edge}," in text
+    assert f"longest edge at most {sizes.max_width}," in text
     assert f"within 1:{sizes.max_ratio} and {sizes.max_ratio}:1," in text
     assert f"{sizes.min_pixels:,} to {sizes.max_pixels:,} pixels" in text
     assert all(f"`{preset}`" in text for preset in SIZE_PRESETS)
@@ -288,9 +289,9 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_dearest_picture_costs_what_the_readme_says() -> None:
     model = find_model("gpt-image-2")
     assert model is not None
-    tokens = pricing.dearest_output_tokens(model, "auto", None)
+    tokens = pricing.output_range(model, RenderOptions())
     assert tokens is not None
-    assert f"costs ${tokens * model.prices.image_out / pricing.MICRO:.2f}." in section("Costs")
+    assert f"costs ${tokens.most * model.prices.image_out / pricing.MICRO:.2f}." in section("Costs")
     dearest_input = 1536 * model.prices.image_in / pricing.MICRO
     assert f"at most ${dearest_input:.4f}" in section("Costs")
 

@@ -98,7 +98,7 @@ def test_anything_else_is_no_number(value: object) -> None:
         ("output_compression", -1, "must be at least 0"),
         ("output_compression", "101", "must be at most 100"),
         ("filename_prefix", "x" * 61, "must be at most 60 characters long"),
-        ("user", "x" * 257, "must be at most 256 characters long"),
+        ("safety_identifier", "x" * 257, "must be at most 256 characters long"),
         ("model", "x" * 101, "must be at most 100 characters long"),
         ("prompt", "x" * (PROMPT_MAX_CHARS + 1), "must be at most 32,000 characters long"),
         ("prompt", " \n\t", "must say something"),
@@ -128,7 +128,7 @@ def test_a_broken_rule_is_named_and_the_value_is_not(name: str, value: object, r
         ("partial_images", 0),
         ("partial_images", 3),
         ("filename_prefix", "x" * 60),
-        ("user", "x" * 256),
+        ("safety_identifier", "x" * 256),
         ("prompt", "x" * PROMPT_MAX_CHARS),
         ("prompt", "  kept as it is \n"),
         ("model", "somebody-elses-model"),
@@ -197,7 +197,7 @@ def test_words_are_read_in_any_case(name: str, written: str, meant: str) -> None
     [
         ("quality", "auto, low, medium, high, xhigh, max"),
         ("background", "auto, opaque, transparent"),
-        ("output_format", "png, jpeg, webp"),
+        ("output_format", "png, jpeg, webp, gif, svg"),
         ("moderation", "auto, low"),
     ],
 )

@@ -9,7 +9,16 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.capabilities import BACKGROUNDS, MODERATION_LEVELS, OUTPUT_FORMATS, QUALITIES
+from gpt_image_2_mcp.capabilities import (
+    BACKGROUNDS,
+    COMPLEXITIES,
+    FIDELITIES,
+    MODERATION_LEVELS,
+    OUTPUT_FORMATS,
+    PIXEL_FORMATS,
+    QUALITIES,
+    SVG_EFFORTS,
+)
 from gpt_image_2_mcp.models import AppliedOptions, InputTokens, OutputTokens, Usage
 from gpt_image_2_mcp.requests import (
     Arguments,
@@ -20,13 +29,17 @@ from gpt_image_2_mcp.requests import (
     GetResultRequest,
     ListSessionsRequest,
     StartSessionRequest,
+    TurnOptions,
 )
 from gpt_image_2_mcp.results import (
+    CostEstimate,
+    DryRunResult,
     EndSessionResult,
     ImageFile,
     ImageResult,
     ImportResult,
     ListSessionsResult,
+    OutlinedRequest,
     RequestedOptions,
     SessionImageResult,
     SessionSummary,
@@ -35,29 +48,31 @@ from gpt_image_2_mcp.results import (
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.tools import TOOLS
 
-# As the table gives them; * is required.
+OF_ALL = (
+    "size quality background output_format output_compression complexity moderation safety_identifier "
+    "partial_images filename_prefix inline dry_run max_cost_usd"
+)
+OF_ONE = "frame_count frame_duration_ms svg_model svg_reasoning_effort"
+# * is required.
 ARGUMENTS: dict[type[Arguments], str] = {
-    GenerateRequest: "prompt* size quality n background output_format output_compression moderation "
-    "partial_images output_dir filename_prefix user model inline",
-    EditRequest: "prompt* images* mask size quality n background output_format output_compression "
-    "partial_images output_dir filename_prefix user model inline",
-    StartSessionRequest: "prompt* images* mask size quality background output_format output_compression "
-    "partial_images output_dir filename_prefix user model inline",
-    ContinueSessionRequest: "session_id* prompt* size quality background output_format output_compression "
-    "partial_images filename_prefix user inline",
+    GenerateRequest: f"prompt* n model output_dir {OF_ALL} {OF_ONE}",
+    EditRequest: f"prompt* images* mask markup n model output_dir input_fidelity {OF_ALL} {OF_ONE}",
+    StartSessionRequest: f"prompt* images* mask markup model output_dir input_fidelity {OF_ALL}",
+    ContinueSessionRequest: f"session_id* prompt* input_fidelity {OF_ALL}",
     GetResultRequest: "operation_id wait_seconds inline",
     EndSessionRequest: "session_id*",
     ListSessionsRequest: "",
 }
 BOUNDS: dict[str, dict[str, Any]] = {
-    "prompt": {"type": "string", "minLength": 1, "maxLength": 32_000},
+    "prompt": {"type": "string", "maxLength": 32_000},
     "images": {
         "type": "array",
         "minItems": 1,
         "maxItems": 16,
-        "items": {"type": "string", "minLength": 1},
+        "items": {"type": "string"},
     },
-    "mask": {"type": "string", "minLength": 1},
+    "mask": {"type": "string"},
+    "markup": {"type": "string"},
     "size": {"type": "string"},
     "quality": {"type": "string", "enum": list(QUALITIES)},
     "n": {"type": "integer", "minimum": 1, "maximum": 10},
@@ -68,9 +83,17 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "partial_images": {"type": "integer", "minimum": 0, "maximum": 3},
     "output_dir": {"type": "string", "maxLength": 4096},
     "filename_prefix": {"type": "string", "maxLength": 60},
-    "user": {"type": "string", "maxLength": 256},
+    "complexity": {"type": "string", "enum": list(COMPLEXITIES)},
+    "input_fidelity": {"type": "string", "enum": list(FIDELITIES)},
+    "frame_count": {"type": "integer", "minimum": 2, "maximum": 16},
+    "frame_duration_ms": {"type": "integer", "minimum": 1, "maximum": 655_350},
+    "svg_model": {"type": "string", "maxLength": 100},
+    "svg_reasoning_effort": {"type": "string", "enum": list(SVG_EFFORTS)},
+    "safety_identifier": {"type": "string", "maxLength": 256},
+    "dry_run": {"type": "boolean"},
+    "max_cost_usd": {"type": "number", "minimum": 0, "maximum": 1000},
     "model": {"type": "string", "maxLength": 100},
-    "session_id": {"type": "string", "minLength": 1, "maxLength": 200},
+    "session_id": {"type": "string", "maxLength": 200},
     "operation_id": {"type": "string", "maxLength": 100},
     "inline": {"type": "string", "enum": ["auto", "preview", "full", "none"]},
     "wait_seconds": {"type": "integer", "minimum": 0, "maximum": 600},
@@ -145,7 +168,9 @@ def test_required_arguments_come_first(request_: type[Arguments]) -> None:
 @every_request
 def test_bounds_and_choices_are_said(request_: type[Arguments]) -> None:
     for name, schema in input_schema(request_)["properties"].items():
-        assert {key: value for key, value in schema.items() if key != "description"} == BOUNDS[name]
+        of_a_session = name == "output_format" and issubclass(request_, TurnOptions)
+        bounds = {"type": "string", "enum": list(PIXEL_FORMATS)} if of_a_session else BOUNDS[name]
+        assert {key: value for key, value in schema.items() if key != "description"} == bounds
 
 
 @every_request
@@ -206,6 +231,18 @@ RESULTS: list[BaseModel] = [
     ImageResult(**image_result(usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3), images=[])),
     SessionImageResult(**image_result(session_id="s", turn=1)),
     WorkingResult(operation_id="0f1e2d3c", elapsed_seconds=50, expected_seconds=None),
+    DryRunResult(
+        model="gpt-image-2",
+        estimate=CostEstimate(least_usd=0.01, expected_usd=0.02, most_usd=0.03, caveats=["a"]),
+        request=OutlinedRequest(method="POST", path="images/generations", body={"n": 1}, files=[]),
+    ),
+    DryRunResult(
+        model="gpt-image-3",
+        estimate=None,
+        request=OutlinedRequest(method="POST", path="images/edits", body={}, files=[{"field": "mask"}]),
+        note="n",
+        sandbox=True,
+    ),
     WorkingResult(operation_id="0f1e2d3c", elapsed_seconds=50.4, expected_seconds=61.5, phase="waiting 3 s"),
     ImportResult(operation_id="0f1e2d3c", images=image_result()["images"], source="/a.png"),
     EndSessionResult(ended=False, session_id="s"),

@@ -44,7 +44,7 @@ from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 from tests.support.held import hold
 from tests.support.pictures import mask, opened, picture
-from tests.support.services import Bench, made, turned
+from tests.support.services import Bench, id_of, made, turned
 from tests.support.upstreams import Recorder, canned, sandboxed
 
 pytestmark = pytest.mark.anyio
@@ -243,7 +243,7 @@ async def test_a_turn_keeps_the_sessions_options_unless_the_caller_sets_them(ben
     assert second.applied == first.applied
     assert second.requested.format == "jpeg"
     assert second.images[0].filename.endswith("-sea-turn2.jpeg")
-    assert b'name="user"\r\n\r\nu1' in bench.recorder.requests[1].content
+    assert b'name="safety_identifier"\r\n\r\nu1' in bench.recorder.requests[1].content
     third = await go_on(service, first.session_id, output_format="webp", size="1024x1024")
     fourth = await go_on(service, first.session_id)
     assert (third.applied.output_format, third.applied.size) == ("webp", "1024x1024")
@@ -494,7 +494,7 @@ async def test_another_call_or_another_client_does_not_join(
     working = await handed_off(service)
     given = {"prompt": "x", "size": SMALL, "quality": "high"} | arguments
     other = await service.generate(GenerateRequest.model_validate(given), caller)
-    assert other.operation_id != working.operation_id
+    assert id_of(other) != working.operation_id
     doors[0].go.set()
 
 
@@ -505,7 +505,7 @@ async def test_a_call_does_not_join_when_its_input_has_changed_meanwhile(bench: 
     first = await service.edit(request, hasty())
     (bench.folder / "sketch.png").write_bytes(picture(color="red"))
     second = await service.edit(request, hasty())
-    assert first.operation_id != second.operation_id
+    assert id_of(first) != id_of(second)
     doors[0].go.set()
 
 

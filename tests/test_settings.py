@@ -87,6 +87,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.partial_images == 0
     assert not settings.stream
     assert not settings.keep_metadata
+    assert not settings.pass_urls
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -107,6 +108,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_INPUT_ROOTS=os.pathsep.join(["~/photos", "", f" {home} "]),
         GPT_IMAGE_2_STATE_DIR="~/state",
         GPT_IMAGE_2_KEEP_METADATA="1",
+        GPT_IMAGE_2_PASS_URLS="1",
         GPT_IMAGE_2_SESSION_STORE="Memory",
         GPT_IMAGE_2_SESSION_MAX="7",
         GPT_IMAGE_2_SESSION_TTL_MS="1500",
@@ -149,6 +151,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.input_roots == (home / "photos", home)
     assert settings.state_dir == home / "state"
     assert settings.keep_metadata
+    assert settings.pass_urls
     assert settings.session_store == "memory"
     assert settings.session_max == 7
     assert settings.session_ttl == timedelta(milliseconds=1500)

@@ -75,6 +75,7 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             ByName(catalogue, Clipboard(child_environment({}), sys.platform)),
             local_paths=settings.local_paths,
             keep_metadata=settings.keep_metadata,
+            pass_urls=settings.pass_urls,
             limits=settings.limits,
         )
         library = Library(catalogue, sources)

@@ -32,7 +32,17 @@ from gpt_image_2_mcp.errors import (
     UpstreamError,
 )
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.models import Answer, Completed, Failure, Operation, Receipt, State, StoredImage
+from gpt_image_2_mcp.models import (
+    Answer,
+    Completed,
+    Failure,
+    ImageJob,
+    Operation,
+    Receipt,
+    RequestOutline,
+    State,
+    StoredImage,
+)
 from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Spool, Spools
 from gpt_image_2_mcp.retries import MAX_RETRIES, RetryPolicy
 from gpt_image_2_mcp.slots import Slots
@@ -86,6 +96,10 @@ class Execution:
                 await self._finish(operation, receipt, spool)
         finally:
             self._leases.give_back(operation_id)
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        """The request that would be sent for a job. Blocks."""
+        return self._gateway.outline(job)
 
     async def _take(self, operation_id: str) -> None:
         while not self._leases.take(operation_id):  # a recovery is looking at it, which takes milliseconds
@@ -343,7 +357,7 @@ def completed(
     first, options, count = images[0], operation.options, operation.options.n or 1
     made = {"size": str(first.size), "output_format": first.mime_type.removeprefix("image/")}
     applied = answer.applied.model_copy(update=made)
-    spent = pricing.cost(operation.model, answer.usage)
+    spent = pricing.cost(operation.model, answer.usage, receipt.route)
     if answer.usage is None and receipt.route == "responses":
         spent = _published_output_price(operation, applied.quality, images, answer.partials)
     notes = [
@@ -373,8 +387,10 @@ def _published_output_price(
     operation: Operation, quality: str | None, images: tuple[StoredImage, ...], partials: int
 ) -> int | None:
     model = find_model(operation.model)
-    counts = [pricing.output_tokens(model, quality or "", image.size) if model else None for image in images]
-    known = [count for count in counts if count is not None]
-    if not model or len(known) != len(images):
+    if model is None or model.tokens.factors:
+        return None
+    counts = [pricing.output_tokens(model, quality or "", image.size) for image in images]
+    known = [count.expected for count in counts if count is not None]
+    if len(known) != len(images):
         return None
     return int((sum(known) + PARTIAL_TOKENS * partials) * model.prices.image_out)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
@@ -50,14 +51,23 @@ class InputImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageReference:
+    """A picture that OpenAI fetches itself: the id of a file there, or an https URL."""
+
+    kind: Literal["file_id", "image_url"]
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageJob:
     """One paid call: `options` hold what is set and always the model."""
 
     action: Action
     prompt: str = field(repr=False)
     options: RenderOptions
-    images: tuple[InputImage, ...] = ()
+    images: tuple[InputImage | ImageReference, ...] = ()
     mask: InputImage | None = None
+    markup: InputImage | None = None
 
     @property
     def model(self) -> str:
@@ -67,6 +77,18 @@ class ImageJob:
     @property
     def count(self) -> int:
         return self.options.n or 1
+
+    @property
+    def in_json(self) -> bool:
+        """Whether an edit must go as JSON: a form has no place for references, nor for `moderation`."""
+        referred = any(isinstance(image, ImageReference) for image in self.images)
+        return self.action == "edit" and (referred or self.options.moderation == "low")
+
+    @property
+    def files(self) -> tuple[InputImage, ...]:
+        """All pictures whose bytes are sent."""
+        overlays = [overlay for overlay in (self.mask, self.markup) if overlay]
+        return (*(image for image in self.images if isinstance(image, InputImage)), *overlays)
 
     @property
     def partials(self) -> int:
@@ -99,6 +121,26 @@ class Placement:
         if count > 1:
             parts.append(str(index + 1))
         return f"{'-'.join(parts)}.{format_}"
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file of a request: its field, name, MIME type and size in bytes."""
+
+    field: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutline:
+    """A request as it would be sent, without the bytes of pictures. `path` counts from the base URL."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] = field(repr=False)
+    files: tuple[SentFile, ...] = ()
 
 
 # Back from the API

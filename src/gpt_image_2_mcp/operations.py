@@ -31,6 +31,7 @@ from gpt_image_2_mcp.models import (
     Operation,
     PartialPicture,
     Placement,
+    RequestOutline,
     SessionStep,
     Standing,
 )
@@ -164,6 +165,10 @@ class Operations:
         finally:
             self._waiting[operation.id] -= 1
         return operation
+
+    async def outline(self, job: ImageJob) -> RequestOutline:
+        """The request that `begin` would have sent."""
+        return await run_sync(self._execution.outline, job)
 
     async def keep(self, image: InputImage, placement: Placement) -> Operation:
         """Save a picture from elsewhere and enter it, so that it has an id.

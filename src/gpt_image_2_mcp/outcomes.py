@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.models import Completed, Failure, Operation, Session, image_id
-from gpt_image_2_mcp.pricing import MICRO
+from gpt_image_2_mcp.models import (
+    Completed,
+    Failure,
+    ImageJob,
+    Operation,
+    RequestOutline,
+    Session,
+    image_id,
+)
+from gpt_image_2_mcp.pricing import MICRO, estimate
 from gpt_image_2_mcp.results import (
+    CostEstimate,
+    DryRunResult,
     ImageFile,
     ImageResult,
     ImportResult,
+    OutlinedRequest,
     RequestedOptions,
     SessionImageResult,
     SessionSummary,
@@ -22,9 +35,16 @@ ENDED_MEANWHILE: Final = (
 )
 
 
-def told(operation: Operation, completed: Completed, *, sandbox: bool, session_ended: bool) -> ImageResult:
+def told(
+    operation: Operation,
+    completed: Completed,
+    warnings: Sequence[str] = (),
+    *,
+    sandbox: bool,
+    session_ended: bool,
+) -> ImageResult:
     """The pictures of a call; `session_ended` says that its session was ended while it was made."""
-    options, step, notes = operation.options, operation.step, list(completed.notes)
+    options, step, notes = operation.options, operation.step, [*completed.notes, *warnings]
     if session_ended:
         notes.append(ENDED_MEANWHILE)
     made = ImageResult(
@@ -48,6 +68,32 @@ def told(operation: Operation, completed: Completed, *, sandbox: bool, session_e
     if step is None:
         return made
     return SessionImageResult(**dict(made), session_id=step.session_id, turn=step.number)
+
+
+def rehearsed(
+    job: ImageJob, outline: RequestOutline, warnings: Sequence[str], *, sandbox: bool
+) -> DryRunResult:
+    """What a call would have sent and cost."""
+    known = estimate(job)
+    return DryRunResult(
+        model=job.model,
+        estimate=None
+        if known is None
+        else CostEstimate(
+            least_usd=known.least / MICRO,
+            expected_usd=known.expected / MICRO,
+            most_usd=known.most / MICRO,
+            caveats=list(known.caveats),
+        ),
+        request=OutlinedRequest(
+            method=outline.method,
+            path=outline.path,
+            body=dict(outline.body),
+            files=[asdict(file) for file in outline.files],
+        ),
+        note=" ".join(warnings) or None,
+        sandbox=sandbox,
+    )
 
 
 def error_of(operation: Operation, failure: Failure) -> ImageServerError:

@@ -15,11 +15,13 @@ from gpt_image_2_mcp.models import (
     EncodedPicture,
     Failure,
     ImageJob,
+    ImageReference,
     InputImage,
     Operation,
     PartialPicture,
     Placement,
     Receipt,
+    RequestOutline,
     Route,
     Session,
     State,
@@ -113,6 +115,9 @@ class Gateway(Protocol):
         Raises:
             UpstreamError: with the class that says whether it may have been billed.
         """
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        """The request that `send` would send, to be looked at. Blocks."""
 
     def read(self, receipt: Receipt) -> Answer:
         """Find the pictures in bodies that `send` spooled, in this process or an earlier one. Blocks.
@@ -254,10 +259,13 @@ class SourceLoader(Protocol):
             InputError: it cannot be read or is no PNG, JPEG or WebP that may be sent.
         """
 
+    def refers(self, source: str) -> bool:
+        """Whether an input is passed on for OpenAI to read, and not read here."""
+
     async def load_all(
-        self, sources: Sequence[str], mask: str | None
-    ) -> tuple[list[InputImage], InputImage | None]:
-        """Read and check the inputs of one call, in their order.
+        self, sources: Sequence[str], overlays: Sequence[str] = ()
+    ) -> tuple[list[InputImage | ImageReference], list[InputImage]]:
+        """Read and check the inputs of one call, in their order, and what lies on the first of them.
 
         Raises:
             InputError: as `load`, or they are too many or too large together.

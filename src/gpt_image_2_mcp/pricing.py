@@ -1,4 +1,4 @@
-"""What a call will cost at most and what it did cost, in whole micro-dollars.
+"""What a call will cost, from least to most, and what it did cost, in whole micro-dollars.
 
 Output tokens: the calculator in OpenAI's image guide (read 2026-09-22). Input-image tokens: the patch rule
 that matched real bills (community.openai.com t/1382940, 2026-06-12) and the tile rule of the 1.x models.
@@ -7,39 +7,123 @@ that matched real bills (community.openai.com t/1382940, 2026-06-12) and the til
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Final
 
-from gpt_image_2_mcp.capabilities import PARTIAL_TOKENS, Model, Prices, Size, find_model
-from gpt_image_2_mcp.models import CachedTokens, ImageJob, InputTokens, OutputTokens, Usage
+from gpt_image_2_mcp.capabilities import (
+    PARTIAL_TOKENS,
+    USUAL_FRAMES,
+    FixedSizes,
+    Model,
+    Prices,
+    Size,
+    find_model,
+    sheet,
+)
+from gpt_image_2_mcp.models import (
+    CachedTokens,
+    ImageJob,
+    InputImage,
+    InputTokens,
+    OutputTokens,
+    Route,
+    Usage,
+)
+from gpt_image_2_mcp.requests import RenderOptions
 
 MICRO: Final = 1_000_000
 _PATCH_BUDGET: Final = 1536
 _HIDDEN_TEXT_TOKENS: Final = 32
 """OpenAI adds 16 to 32 tokens to a prompt."""
+_CHARS_A_TOKEN: Final = 4
+_USUAL_SIZE: Final = Size(1024, 1024)
+_LARGEST_SQUARE: Final = Size(2880, 2880)
+"""Of all legal sizes the dearest."""
+_USUAL_QUALITY: Final = "medium"
+_FIDELITY_TOKENS: Final = 6240
+"""What `input_fidelity` high adds to a picture that is not square; to a square one 4160 (OpenAI's guide)."""
+_LONGEST_STRIP: Final = Size(8192, 512)
+"""Stands for a picture that only OpenAI sees: the tile rule goes by the ratio, so nothing bounds it."""
 
 
-def output_tokens(model: Model, quality: str, size: Size) -> int | None:
-    """Image-output tokens of one picture; None where the model's count is not known beforehand."""
-    for row_quality, row_size, tokens in model.token_table:
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call will cost in micro-dollars; `caveats` say why it is a range, or what is left out."""
+
+    least: int
+    expected: int
+    most: int
+    caveats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Image-output tokens of one picture, from least to most."""
+
+    least: int
+    expected: int
+    most: int
+
+
+def output_tokens(model: Model, quality: str, size: Size) -> Tokens | None:
+    """Image-output tokens of one picture; None where nothing is known of the model, quality or size."""
+    for row_quality, row_size, count in model.tokens.table:
         if (row_quality, row_size) == (quality, size):
-            return tokens
-    grid = dict(model.grids).get(quality)
+            return Tokens(count, count, count)
+    grid = dict(model.tokens.grids).get(quality)
     if grid is None:
         return None
-    long, short = max(size.width, size.height), min(size.width, size.height)
     # In the calculator's own order, as it decides halves (1536x944); round() takes them to even, as it does.
-    narrow = round(grid / (long / short))
+    narrow = grid / (max(size.width, size.height) / min(size.width, size.height))
+    count = _area_tokens(grid, round(narrow), size)
+    # An earlier reading of the calculator took them up (community t/1382699, 2026-06-05).
+    most = max(count, _area_tokens(grid, math.floor(narrow + 0.5), size))
+    for row_quality, lower, upper in model.tokens.factors:
+        if row_quality == quality:
+            usual = math.ceil(count * (lower + upper) / 2)
+            return Tokens(math.floor(count * lower), usual, math.ceil(most * upper))
+    return Tokens(count, count, most)
+
+
+def _area_tokens(grid: int, narrow: int, size: Size) -> int:
     return math.ceil(grid * narrow * (2_000_000 + size.pixels) / 4_000_000)
 
 
-def dearest_output_tokens(model: Model, quality: str, size: Size | None) -> int | None:
-    """The most tokens one picture can take when quality is `auto` or size is None (auto)."""
+def output_range(model: Model, options: RenderOptions) -> Tokens | None:
+    """Tokens of one picture where `auto` may stand for anything that the model has."""
+    quality = options.quality or "auto"
     qualities = [quality] if quality != "auto" else [q for q in model.qualities if q != "auto"]
-    # Of all legal sizes the largest square is the dearest; the fixed models have three.
-    sizes = [size] if size else [row[1] for row in model.token_table] or [Size(2880, 2880)]
-    counts = [output_tokens(model, q, s) for q in qualities for s in sizes]
-    return max((c for c in counts if c is not None), default=None)
+    usual = _USUAL_QUALITY if quality == "auto" else quality
+    counts = [output_tokens(model, q, s) for q in qualities for s in _sizes(model, options)]
+    known = [count for count in counts if count]
+    expected = output_tokens(model, usual, _usual_size(options))
+    if expected is None or not known:
+        return None
+    return Tokens(min(c.least for c in known), expected.expected, max(c.most for c in known))
+
+
+def _sizes(model: Model, options: RenderOptions) -> Iterable[Size]:
+    """Sizes to take tokens of: a GIF's sheet for its frames, for `auto` a small one and the dearest."""
+    if size := Size.parse(options.size or "auto"):
+        return [_on_sheet(size, options)]
+    if isinstance(model.sizes, FixedSizes):
+        return model.sizes.sizes
+    return [Size(1536, 1024), _LARGEST_SQUARE]
+
+
+def _usual_size(options: RenderOptions) -> Size:
+    size = Size.parse(options.size or "auto")
+    return _on_sheet(size, options) if size else _USUAL_SIZE
+
+
+def _on_sheet(size: Size, options: RenderOptions) -> Size:
+    """The sheet of a GIF's frames, as which it is billed by third parties (docs.comfy.org, 2026-11-12)."""
+    if options.output_format != "gif":
+        return size
+    columns, rows = sheet(options.frame_count or USUAL_FRAMES)
+    return Size(size.width * columns, size.height * rows)
 
 
 def input_image_tokens(size: Size) -> int:
@@ -64,56 +148,97 @@ def _tile_tokens(size: Size) -> int:
     return 65 + 129 * math.ceil(round(size.width * scale) / 512) * math.ceil(round(size.height * scale) / 512)
 
 
-def upper_bound(job: ImageJob) -> int | None:
-    """The most the job can cost, in micro-dollars; None where the model's price or tokens are not known."""
+def _input_tokens(model: Model, job: ImageJob) -> int:
+    """Of all pictures of a job; masks are not counted."""
+    if model.input_tokens == "patches":
+        return sum(
+            input_image_tokens(i.size) if isinstance(i, InputImage) else _PATCH_BUDGET for i in job.images
+        )
+    more = _FIDELITY_TOKENS if job.options.input_fidelity == "high" else 0
+    sizes = (i.size if isinstance(i, InputImage) else _LONGEST_STRIP for i in job.images)
+    return sum(_tile_tokens(size) + more for size in sizes)
+
+
+def estimate(job: ImageJob, *, batch: bool = False) -> Estimate | None:
+    """What the job will cost; None where the model's price or tokens are not known.
+
+    `batch`: at the rates of the Batch API; None as well where it has none for the model.
+    """
     model = find_model(job.model)
     if model is None:
         return None
-    size = Size.parse(job.options.size or "auto")
-    made = dearest_output_tokens(model, job.options.quality or "auto", size)
-    if made is None:
+    prices = model.batch_prices if batch else model.prices
+    made = output_range(model, job.options)
+    if prices is None or made is None:
         return None
-    prices = model.prices
-    read = _tile_tokens if model.token_table else input_image_tokens
-    each = (
-        # Tokens never outnumber UTF-8 bytes; 1.5 also bills the text it writes, about the prompt again.
-        (len(job.prompt.encode()) + _HIDDEN_TEXT_TOKENS) * (prices.text_in + prices.text_out)
-        + sum(read(image.size) for image in job.images) * prices.image_in
-        + (made + PARTIAL_TOKENS * job.partials) * prices.image_out
+    pictures = _input_tokens(model, job) * prices.image_in
+    words = len(job.prompt) // _CHARS_A_TOKEN + _HIDDEN_TEXT_TOKENS // 2
+    # Tokens never outnumber UTF-8 bytes.
+    most_words = len(job.prompt.encode()) + _HIDDEN_TEXT_TOKENS
+
+    def total(words: int, made: int, partials: int) -> int:
+        # 1.5 also bills the text it writes, about the prompt again.
+        text = words * (prices.text_in + prices.text_out)
+        drawn = (made + PARTIAL_TOKENS * partials) * prices.image_out
+        return int(((text + pictures + drawn) * job.count).to_integral_value(ROUND_CEILING))
+
+    return Estimate(
+        total(words, made.least, 0),
+        total(words, made.expected, job.partials),
+        total(most_words, made.most, job.partials),
+        tuple(_caveats(model, job)),
     )
-    return _micro(each * job.count)
 
 
-def cost(model_id: str, usage: Usage | None) -> int | None:
+def _caveats(model: Model, job: ImageJob) -> Iterable[str]:
+    options = job.options
+    open_ = [name for name in ("quality", "size") if (getattr(options, name) or "auto") == "auto"]
+    if open_:
+        yield f"{' and '.join(open_)} auto can mean the dearest that {model.id} has"
+    if model.tokens.factors:
+        yield f"how many tokens {model.id} takes is not published: the range rests on reports"
+    if options.output_format == "svg":
+        yield "what the model that writes the SVG takes comes on top and is not known beforehand"
+    if options.output_format == "gif":
+        yield "a GIF is reckoned as one picture of all its frames, by third parties' bills"
+
+
+def upper_bound(job: ImageJob) -> int | None:
+    """The most the job can cost, in micro-dollars; None where the model's price or tokens are not known."""
+    known = estimate(job)
+    return None if known is None else known.most
+
+
+def cost(model_id: str, usage: Usage | None, route: Route = "images") -> int | None:
     """What the call cost by its usage, in micro-dollars; None without usage or for an unknown model.
 
     Input tokens that the usage does not attribute to text or pictures are charged as pictures, the dearer.
+    Cached ones have their own price on the Responses route alone (a footnote of OpenAI's pricing page).
     """
     model = find_model(model_id)
     if model is None or usage is None:
         return None
-    return _micro(_input_cost(model.prices, usage) + _output_cost(model.prices, usage))
+    cached = usage.cached_tokens_details if route == "responses" else None
+    spent = _input_cost(model.prices, usage, cached or CachedTokens()) + _output_cost(model.prices, usage)
+    return int(spent.to_integral_value(ROUND_HALF_UP))
 
 
-def _input_cost(prices: Prices, usage: Usage) -> Decimal:
+def _input_cost(prices: Prices, usage: Usage, cached: CachedTokens) -> Decimal:
     details = usage.input_tokens_details or InputTokens()
-    cached = usage.cached_tokens_details or CachedTokens()
-    images = max(usage.input_tokens - details.text_tokens, details.image_tokens)
+    text = details.text_tokens
+    images = max(usage.input_tokens - text, details.image_tokens)
+    cached_text, cached_images = min(cached.cached_text_tokens, text), min(cached.cached_image_tokens, images)
     return (
-        (details.text_tokens - cached.cached_text_tokens) * prices.text_in
-        + cached.cached_text_tokens * prices.text_cached
-        + (images - cached.cached_image_tokens) * prices.image_in
-        + cached.cached_image_tokens * prices.image_cached
+        (text - cached_text) * prices.text_in
+        + cached_text * prices.text_cached
+        + (images - cached_images) * prices.image_in
+        + cached_images * prices.image_cached
     )
 
 
 def _output_cost(prices: Prices, usage: Usage) -> Decimal:
-    text = (usage.output_tokens_details or OutputTokens()).text_tokens
+    text = min((usage.output_tokens_details or OutputTokens()).text_tokens, usage.output_tokens)
     return (usage.output_tokens - text) * prices.image_out + text * prices.text_out
-
-
-def _micro(amount: Decimal) -> int:
-    return int(amount.to_integral_value(ROUND_HALF_UP))
 
 
 def format_usd(micro: int) -> str:

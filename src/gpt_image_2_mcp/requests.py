@@ -21,9 +21,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from gpt_image_2_mcp.capabilities import (
+    MAX_FRAME_MS,
+    MAX_FRAMES,
     MAX_INPUT_IMAGES,
     MAX_PARTIALS,
     MAX_PICTURES,
+    MIN_FRAMES,
     PROMPT_MAX_CHARS,
     Size,
 )
@@ -45,6 +48,18 @@ def _plain_number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a whole number, not true or false")
     return value.strip() if isinstance(value, str) else value
+
+
+def _plain_amount(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be an amount, not true or false")
+    return value.strip().removeprefix("$") if isinstance(value, str) else value
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    return value
 
 
 def _word(value: object) -> object:
@@ -127,6 +142,8 @@ Inline = Literal["auto", "preview", "full", "none"]
 
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)
+_RENAMED: Final = {"user": "safety_identifier"}
+"""Arguments of the original that the API has another name for now."""
 
 
 class Arguments(BaseModel):
@@ -139,40 +156,82 @@ class Arguments(BaseModel):
     def _drop_unset(cls, data: object) -> object:
         if not isinstance(data, Mapping):
             return data
-        return {name: value for name, value in data.items() if value is not None and value != ""}
+        given = {name: value for name, value in data.items() if value is not None and value != ""}
+        for old, new in _RENAMED.items():
+            if old in given and new in cls.model_fields and new not in given:
+                given[new] = given.pop(old)
+        return given
 
 
-class TurnOptions(Arguments):
-    """What one turn of a session can set; a turn that leaves one out keeps the session's."""
+class PictureOptions(Arguments):
+    """What every picture can be asked to be."""
 
     size: Annotated[str, BeforeValidator(_size)] | None = Field(
         default=None,
-        description="`auto` or WIDTHxHEIGHT, such as 1536x1024: multiples of 16, longest <= 3840, ratio "
-        "<= 3:1, 655,360-8,294,400 pixels.",
+        description="`auto` or WIDTHxHEIGHT, such as 1536x1024.",
     )
     quality: Annotated[Literal["auto", "low", "medium", "high", "xhigh", "max"], Word] | None = Field(
         default=None,
-        description="low: drafts; high: small text, dense layouts; price rises steeply. xhigh, max: "
-        "gpt-image-2.5 on.",
+        description="low: drafts; high: small text, costs far more. xhigh, max: gpt-image-2.5 on.",
     )
     background: Annotated[Literal["auto", "opaque", "transparent"], Word] | None = Field(
         default=None,
-        description="transparent: png or webp; gpt-image-2 may refuse it, gpt-image-2.5-flare not.",
-    )
-    output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
-        default=None, description="File format; png if never set."
+        description="transparent: png, webp; gpt-image-2 may refuse it, 2.5 on not.",
     )
     output_compression: Annotated[int, Field(ge=0, le=100), Whole] | None = Field(
-        default=None, description="For jpeg and webp: 0 smallest to 100 best."
+        default=None, description="For jpeg and webp: 100 best."
     )
-    user: Annotated[str, Field(max_length=256)] | None = Field(
+    complexity: Annotated[Literal["low", "medium", "high"], Word] | None = Field(
+        default=None, description="Planning effort; gpt-image-2.6 on."
+    )
+    moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
+        default=None, description="low filters less."
+    )
+    safety_identifier: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="End user's hashed id."
     )
 
 
+class FidelityOption(Arguments):
+    input_fidelity: Annotated[Literal["low", "high"], Word] | None = Field(
+        default=None, description="gpt-image-1.5 only."
+    )
+
+
+class TurnOptions(FidelityOption, PictureOptions):
+    """What one turn of a session can set; a turn that leaves one out keeps the session's.
+
+    Formats are those that the next turn can take in.
+    """
+
+    output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
+        default=None, description="png if never set."
+    )
+
+
+class FormatOptions(Arguments):
+    """What a single picture is stored as, and what goes with the formats that move or are drawn in lines."""
+
+    output_format: Annotated[Literal["png", "jpeg", "webp", "gif", "svg"], Word] | None = Field(
+        default=None, description="gif (moves), svg: gpt-image-2.6. Default png."
+    )
+    frame_count: Annotated[int, Field(ge=MIN_FRAMES, le=MAX_FRAMES), Whole] | None = Field(
+        default=None, description="Of a gif; default 9."
+    )
+    frame_duration_ms: Annotated[int, Field(ge=1, le=MAX_FRAME_MS), Whole] | None = Field(
+        default=None, description="Of a gif; default 200."
+    )
+    svg_model: Annotated[str, Field(max_length=100), AfterValidator(_model_id)] | None = Field(
+        default=None, description="Text model that writes the svg."
+    )
+    svg_reasoning_effort: (
+        Annotated[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"], Word] | None
+    ) = Field(default=None, description="Of svg_model.")
+
+
 class ModelOption(Arguments):
     model: Annotated[str, Field(max_length=100), AfterValidator(_model_id)] | None = Field(
-        default=None, description="OpenAI image model; gpt-image-2 unless set up otherwise."
+        default=None, description="Default gpt-image-2."
     )
 
 
@@ -188,27 +247,23 @@ class PartialOption(Arguments):
     )
 
 
-class ModerationOption(Arguments):
-    moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
-        default=None, description="low filters less."
-    )
-
-
-class RenderOptions(PartialOption, ModerationOption, CountOption, ModelOption, TurnOptions):
-    """Everything that goes to the API beside prompt and pictures, under the API's own names."""
+class RenderOptions(FidelityOption, PartialOption, CountOption, ModelOption, FormatOptions, PictureOptions):
+    """Everything that goes to the API beside prompt and pictures, under the API's own names; `svg_model` and
+    `svg_reasoning_effort` stand for its `svg`.
+    """
 
 
 class Prompted(Arguments):
     prompt: Annotated[str, AfterValidator(_not_blank)] = Field(
         min_length=1,
         max_length=PROMPT_MAX_CHARS,
-        description="What the picture should show, or what to change and what to keep; quote literal text.",
+        description="What the picture should show, or what to change and what to keep; quote text.",
     )
 
 
 class Named(Arguments):
     filename_prefix: Annotated[str, Field(max_length=60)] | None = Field(
-        default=None, description="Short label added to the file name."
+        default=None, description="Label in the file name."
     )
 
 
@@ -216,14 +271,14 @@ class Shown(Arguments):
     """How the result is shown to the model; no part of what is made."""
 
     inline: Annotated[Inline, Word] | None = Field(
-        default=None, description="Picture in the answer: small, whole, or its path only."
+        default=None, description="Picture in the answer: small, whole, path only."
     )
 
 
 class Placed(Arguments):
     output_dir: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None,
-        description="Folder to save in, instead of the project's own.",
+        description="Folder to save in.",
     )
 
 
@@ -232,13 +287,28 @@ class Sourced(Arguments):
         min_length=1,
         max_length=MAX_INPUT_IMAGES,
         description="Pictures to edit or combine: path, https:// URL, image://id of an earlier result, "
-        "latest, clipboard, latest:screenshot, latest:download. PNG, JPEG, WebP, each < 50 MB; never type "
+        "latest, clipboard, latest:screenshot, latest:download, OpenAI file id. PNG, JPEG, WebP; never type "
         "base64.",
     )
     mask: Annotated[Source, BeforeValidator(_single)] | None = Field(
         default=None,
         description="PNG as large as the first image; fully transparent pixels mark what to change.",
     )
+    markup: Annotated[Source, BeforeValidator(_single)] | None = Field(
+        default=None,
+        description="Instead of a mask: transparent PNG of that size with notes on it; gpt-image-2.5 on.",
+    )
+
+
+class Paid(Arguments):
+    """What a caller wants to know and settle of the price, before anything is sent."""
+
+    dry_run: Annotated[bool, BeforeValidator(_flag)] | None = Field(
+        default=None, description="Check and estimate only: free."
+    )
+    max_cost_usd: (
+        Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), BeforeValidator(_plain_amount)] | None
+    ) = Field(default=None, description="Most that the user agreed to pay.")
 
 
 class _Picked(Arguments):
@@ -250,19 +320,34 @@ class _Picked(Arguments):
 # pydantic collects fields from the last base to the first, so the order in the schema is read from the right.
 
 
-class GenerateRequest(Shown, Named, Placed, RenderOptions, Prompted):
+class GenerateRequest(
+    Shown,
+    Paid,
+    Named,
+    Placed,
+    PartialOption,
+    CountOption,
+    ModelOption,
+    FormatOptions,
+    PictureOptions,
+    Prompted,
+):
     """Arguments of generate_image."""
 
 
-class StartSessionRequest(Shown, Named, Placed, PartialOption, ModelOption, TurnOptions, Sourced, Prompted):
-    """Arguments of start_edit_session."""
+class EditingRequest(Shown, Paid, Named, Placed, PartialOption, ModelOption, Sourced, Prompted):
+    """What a first edit takes, whether more follow or not."""
 
 
-class EditRequest(CountOption, StartSessionRequest):
+class EditRequest(CountOption, FormatOptions, FidelityOption, PictureOptions, EditingRequest):
     """Arguments of edit_image."""
 
 
-class ContinueSessionRequest(Shown, Named, PartialOption, TurnOptions, Prompted, _Picked):
+class StartSessionRequest(TurnOptions, EditingRequest):
+    """Arguments of start_edit_session."""
+
+
+class ContinueSessionRequest(Shown, Paid, Named, PartialOption, TurnOptions, Prompted, _Picked):
     """Arguments of continue_edit_session."""
 
 

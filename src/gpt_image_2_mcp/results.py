@@ -71,6 +71,35 @@ class SessionImageResult(ImageResult):
     turn: int
 
 
+class CostEstimate(Result):
+    """US dollars; `caveats` say why it is a range, or what it leaves out."""
+
+    least_usd: float
+    expected_usd: float
+    most_usd: float
+    caveats: list[str]
+
+
+class OutlinedRequest(Result):
+    """A request as it would go to the API, without the bytes of pictures; `path` counts from the base URL."""
+
+    method: str
+    path: str
+    body: dict[str, object]
+    files: list[dict[str, object]]
+
+
+class DryRunResult(Result):
+    """What a call would have sent and cost; nothing was sent."""
+
+    status: Literal["dry_run"] = "dry_run"
+    model: str
+    estimate: CostEstimate | None
+    request: Annotated[OutlinedRequest, WithJsonSchema(_OPEN)]
+    note: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    sandbox: bool = Field(default=False, exclude_if=lambda value: not value)
+
+
 class ImportResult(Result):
     """A picture from elsewhere, and where it was found."""
 

@@ -26,7 +26,14 @@ class _Compact(GenerateJsonSchema):
 
 
 class _Arguments(_Compact):
-    """An argument that may be null is said to be what it is when it is set."""
+    """An argument that may be null is said to be what it is when it is set; that a text must not be empty is
+    left to the refusal of one that is.
+    """
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        return {
+            key: rule for key, rule in super().str_schema(schema).items() if (key, rule) != ("minLength", 1)
+        }
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

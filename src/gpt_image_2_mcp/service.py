@@ -14,12 +14,20 @@ from typing import Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
-from gpt_image_2_mcp.checks import check_mask, check_options
+from gpt_image_2_mcp.checks import (
+    check_form,
+    check_markup,
+    check_mask,
+    check_options,
+    check_overlays,
+    warnings,
+)
 from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, SessionBusy, StorageError
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
     ImageJob,
+    ImageReference,
     InputImage,
     Kind,
     Operation,
@@ -28,23 +36,26 @@ from gpt_image_2_mcp.models import (
     SessionStep,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
-from gpt_image_2_mcp.outcomes import error_of, imported, summary, told
+from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, summary, told
 from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
+    EditingRequest,
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
     GetResultRequest,
     ImportRequest,
     ListSessionsRequest,
+    Paid,
     RenderOptions,
     Shown,
     StartSessionRequest,
     TurnOptions,
 )
 from gpt_image_2_mcp.results import (
+    DryRunResult,
     EndSessionResult,
     ImageResult,
     ImportResult,
@@ -58,6 +69,9 @@ LOADING_AT_ONCE: Final = 4
 
 LOCAL: Final = Caller()
 PictureResult = ImageResult | ImportResult | WorkingResult
+PaidResult = PictureResult | DryRunResult
+Entered = Operation | DryRunResult
+"""A call in the journal, or what it would have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +113,20 @@ class ImageService:
         self._loading = asyncio.Semaphore(LOADING_AT_ONCE)
         self._ended_meanwhile: set[str] = set()
 
-    async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PictureResult:
+    async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PaidResult:
         options, folder = self._options(request), self._asked_folder(request)
 
-        async def enter(token: str) -> Operation:
+        async def enter(token: str) -> Entered:
             placement = await self._placement(token, "image", folder, request.filename_prefix)
             job = ImageJob("generate", request.prompt, options)
             return await self._join_or_begin(request, caller, job, placement)
 
         return await self._call(caller, options, enter)
 
-    async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PictureResult:
-        options, folder = self._options(request), self._asked_folder(request)
+    async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PaidResult:
+        options, folder = self._edit_options(request), self._asked_folder(request)
 
-        async def enter(token: str) -> Operation:
+        async def enter(token: str) -> Entered:
             placement = await self._placement(token, "edit", folder, request.filename_prefix)
             async with self._loading:
                 job = await self._edit_job(request, options)
@@ -120,10 +134,10 @@ class ImageService:
 
         return await self._call(caller, options, enter)
 
-    async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PictureResult:
-        options, folder = self._options(request), self._asked_folder(request)
+    async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PaidResult:
+        options, folder = self._edit_options(request), self._asked_folder(request)
 
-        async def enter(token: str) -> Operation:
+        async def enter(token: str) -> Entered:
             placement = await self._placement(token, "session", folder, request.filename_prefix, 1)
             session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
             step = SessionStep(session_id, 1, turn_options(options), request.filename_prefix)
@@ -133,16 +147,15 @@ class ImageService:
 
         return await self._call(caller, options, enter)
 
-    async def continue_session(
-        self, request: ContinueSessionRequest, caller: Caller = LOCAL
-    ) -> PictureResult:
-        self._refuse_without_key()
+    async def continue_session(self, request: ContinueSessionRequest, caller: Caller = LOCAL) -> PaidResult:
+        self._refuse_without_key(request)
 
-        async def enter(token: str) -> Operation:
+        async def enter(token: str) -> Entered:
             print_ = fingerprint(request, caller, ())
-            return await self._operations.abandoned_twin(print_) or await begin(token, print_)
+            twin = None if request.dry_run else await self._operations.abandoned_twin(print_)
+            return twin or await begin(token, print_)
 
-        async def begin(token: str, print_: str) -> Operation:
+        async def begin(token: str, print_: str) -> Entered:
             async with AsyncExitStack() as held:
                 session = await self._turn_of(request.session_id, caller, held)
                 options = self._checked(inherit(request, session))
@@ -153,6 +166,8 @@ class ImageService:
                 async with self._loading:
                     image = await self._sources.load_stored(session.last.image)
                     job = ImageJob("edit", request.prompt, options, _numbered([image]))
+                    if request.dry_run:
+                        return await self._rehearse(job)
                     return await self._begin_turn(job, placement, print_, step, held)
 
         return await self._call(caller, None, enter)
@@ -220,8 +235,8 @@ class ImageService:
         await self._operations.close()
 
     async def _call(
-        self, caller: Caller, options: RenderOptions | None, enter: Callable[[str], Awaitable[Operation]]
-    ) -> PictureResult:
+        self, caller: Caller, options: RenderOptions | None, enter: Callable[[str], Awaitable[Entered]]
+    ) -> PaidResult:
         """The one path of a paid call: a place, into the journal, wait, say what came of it.
 
         Whether there is a place is decided before anything is awaited, and what `enter` has read to enter
@@ -230,6 +245,8 @@ class ImageService:
         token = secrets.token_hex(16)
         with self._operations.admitted(token, options):
             operation = await enter(token)
+        if isinstance(operation, DryRunResult):
+            return operation
         try:
             settled = await self._operations.wait(operation.id, caller)
         except StorageError as error:
@@ -237,14 +254,23 @@ class ImageService:
             raise StorageError(error.message, hint=hint) from None
         return await self._outcome(settled)
 
+    async def _rehearse(self, job: ImageJob) -> DryRunResult:
+        check_form(job)
+        outline = await self._operations.outline(job)
+        said = warnings(job.options, self._clock().date())
+        return rehearsed(job, outline, said, sandbox=self._defaults.sandbox)
+
     async def _join_or_begin(
         self,
-        request: Arguments,
+        request: Paid,
         caller: Caller,
         job: ImageJob,
         placement: Placement,
         step: SessionStep | None = None,
-    ) -> Operation:
+    ) -> Entered:
+        if request.dry_run:
+            return await self._rehearse(job)
+        check_form(job)
         meaning = await run_sync(_meaning, job, placement)
         print_ = await run_sync(fingerprint, request, caller, meaning)
         if twin := await self._operations.abandoned_twin(print_):
@@ -253,8 +279,8 @@ class ImageService:
             return await self._begin_turn(job, placement, print_, step, AsyncExitStack())
         return await self._operations.begin(job, placement, print_)
 
-    def _refuse_without_key(self) -> None:
-        if self._defaults.refusal:
+    def _refuse_without_key(self, request: Paid) -> None:
+        if self._defaults.refusal and not request.dry_run:
             raise self._defaults.refusal
 
     async def _turn_of(self, session_id: str, caller: Caller, held: AsyncExitStack) -> Session:
@@ -279,20 +305,33 @@ class ImageService:
         if operation.completed and not await self._sessions.keep(operation, operation.completed.images[0]):
             self._ended_meanwhile.add(operation.id)
 
-    async def _edit_job(self, request: StartSessionRequest, options: RenderOptions) -> ImageJob:
-        images, mask = await self._sources.load_all(request.images, request.mask)
-        if mask:
-            await run_sync(check_mask, mask, images[0])
-            mask = replace(mask, filename="mask.png")
-        return ImageJob("edit", request.prompt, options, _numbered(images), mask)
+    async def _edit_job(self, request: EditingRequest, options: RenderOptions) -> ImageJob:
+        overlay = request.mask or request.markup
+        images, overlays = await self._sources.load_all(request.images, [overlay] if overlay else [])
+        job = ImageJob("edit", request.prompt, options, _numbered(images))
+        if not overlay:
+            return job
+        first = images[0] if isinstance(images[0], InputImage) else None
+        if request.mask:
+            await run_sync(check_mask, overlays[0], first)
+            return replace(job, mask=replace(overlays[0], filename="mask.png"))
+        await run_sync(check_markup, overlays[0], first)
+        return replace(job, markup=replace(overlays[0], filename="markup.png"))
 
-    def _options(self, request: GenerateRequest | StartSessionRequest) -> RenderOptions:
-        self._refuse_without_key()
+    def _edit_options(self, request: EditingRequest) -> RenderOptions:
+        options = self._options(request)
+        mask, markup = request.mask is not None, request.markup is not None
+        check_overlays(options, mask=mask, markup=markup, today=self._clock().date())
+        return options
+
+    def _options(self, request: GenerateRequest | EditingRequest) -> RenderOptions:
+        self._refuse_without_key(request)
         chosen = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
         return self._checked(RenderOptions.model_validate({"model": self._defaults.model, **chosen}))
 
     def _checked(self, options: RenderOptions) -> RenderOptions:
-        if options.partial_images is None and (options.n or 1) == 1:
+        still = options.output_format not in ("gif", "svg")
+        if options.partial_images is None and (options.n or 1) == 1 and still:
             options = options.model_copy(update={"partial_images": self._defaults.partial_images or None})
         check_options(options, self._clock().date())
         return options
@@ -307,7 +346,7 @@ class ImageService:
                 "folder and restart the server; nothing was sent.",
             ) from None
 
-    def _asked_folder(self, request: GenerateRequest | StartSessionRequest) -> str | None:
+    def _asked_folder(self, request: GenerateRequest | EditingRequest) -> str | None:
         if request.output_dir and not self._defaults.local_paths:
             raise InvalidRequest(
                 "`output_dir` is not taken from a client over HTTP.",
@@ -334,7 +373,14 @@ class ImageService:
             return imported(operation)
         if operation.completed:
             ended = operation.id in self._ended_meanwhile
-            return told(operation, operation.completed, sandbox=self._defaults.sandbox, session_ended=ended)
+            said = warnings(operation.options, self._clock().date())
+            return told(
+                operation,
+                operation.completed,
+                said,
+                sandbox=self._defaults.sandbox,
+                session_ended=ended,
+            )
         if operation.failure:
             raise error_of(operation, operation.failure)
         elapsed = (self._clock() - operation.created_at).total_seconds()
@@ -349,13 +395,15 @@ class ImageService:
 
 def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:
     """What a call means beyond its words: the model, the folder, and what the inputs hold."""
-    inputs = (*job.images, *([job.mask] if job.mask else []))
-    return (job.model, str(placement.folder), *(hashlib.sha256(i.data).hexdigest() for i in inputs))
+    files = (hashlib.sha256(file.data).hexdigest() for file in job.files)
+    references = (image.value for image in job.images if isinstance(image, ImageReference))
+    return (job.model, str(placement.folder), *files, *references)
 
 
 def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) -> str:
     """Equal for identical calls of one client."""
-    asked = request.model_dump(exclude_none=True, exclude=set(Shown.model_fields))
+    aside = {*Shown.model_fields, *Paid.model_fields}
+    asked = request.model_dump(exclude_none=True, exclude=aside)
     call = [caller.client, type(request).__name__, asked, meaning]
     return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
 
@@ -378,9 +426,11 @@ def inherit(request: ContinueSessionRequest, session: Session) -> RenderOptions:
     return RenderOptions.model_validate({**kept, **asked, "model": session.model})
 
 
-def _numbered(images: Sequence[InputImage]) -> tuple[InputImage, ...]:
+def _numbered(images: Sequence[InputImage | ImageReference]) -> tuple[InputImage | ImageReference, ...]:
     """Neutral file names: what a person calls a file is not the API's business."""
     return tuple(
         replace(image, filename=f"image-{number}.{image.mime_type.removeprefix('image/')}")
+        if isinstance(image, InputImage)
+        else image
         for number, image in enumerate(images, start=1)
     )

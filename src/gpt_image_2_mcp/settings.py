@@ -69,6 +69,7 @@ class Settings:
     state_dir: Path
     working_dir: Path
     keep_metadata: bool
+    pass_urls: bool
     session_store: Literal["sqlite", "memory"]
     session_max: int | None
     session_ttl: timedelta | None
@@ -130,6 +131,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         state_dir=read.path("GPT_IMAGE_2_STATE_DIR", working_dir) or _platform_state_dir(),
         working_dir=working_dir,
         keep_metadata=read.flag("GPT_IMAGE_2_KEEP_METADATA"),
+        pass_urls=read.flag("GPT_IMAGE_2_PASS_URLS"),
         session_store=read.word("GPT_IMAGE_2_SESSION_STORE", "sqlite", "memory"),
         session_max=read.whole("GPT_IMAGE_2_SESSION_MAX", 20) or None,
         session_ttl=timedelta(milliseconds=min(ttl, _CENTURY_MS)) if ttl else None,

@@ -64,6 +64,12 @@ TABLE: Final = (
         "1 sends input pictures with their metadata: places, cameras, texts.",
         "0",
     ),
+    Setting(
+        "GPT_IMAGE_2_PASS_URLS",
+        "1 has OpenAI fetch public https URLs of input pictures itself: less traffic, but their metadata stays "
+        "in, and masks are not checked against them.",
+        "0",
+    ),
     Setting("GPT_IMAGE_2_SESSION_STORE", "sqlite outlives a restart; memory does not.", "sqlite"),
     Setting("GPT_IMAGE_2_SESSION_MAX", "How many sessions are kept; 0 for no cap.", "20"),
     Setting(

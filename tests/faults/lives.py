@@ -19,7 +19,7 @@ from gpt_image_2_mcp.requests import (
     StartSessionRequest,
     parse_arguments,
 )
-from gpt_image_2_mcp.service import ImageService, PictureResult
+from gpt_image_2_mcp.service import ImageService, PaidResult
 from tests.faults.stack import PATIENT, Stack, outcome
 from tests.faults.steps import Steps
 
@@ -47,9 +47,9 @@ class Life:
     def stack(self) -> Stack:
         return Stack(Path(self.folder), self.base_url, PATIENT)
 
-    def ask(self, service: ImageService) -> Awaitable[PictureResult]:
+    def ask(self, service: ImageService) -> Awaitable[PaidResult]:
         request = parse_arguments(REQUESTS[self.tool], self.arguments or {})
-        method: Callable[[Arguments], Awaitable[PictureResult]] = getattr(service, self.tool)
+        method: Callable[[Arguments], Awaitable[PaidResult]] = getattr(service, self.tool)
         return method(request)
 
 

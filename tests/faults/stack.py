@@ -28,7 +28,7 @@ from gpt_image_2_mcp.results import ImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
-from gpt_image_2_mcp.service import Defaults, ImageService, PictureResult
+from gpt_image_2_mcp.service import Defaults, ImageService, PaidResult
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
@@ -176,7 +176,7 @@ class Outcome:
         return self.operation.state if self.operation else ""
 
 
-async def outcome(stack: Stack, call: Callable[[ImageService], Awaitable[PictureResult]]) -> Outcome:
+async def outcome(stack: Stack, call: Callable[[ImageService], Awaitable[PaidResult]]) -> Outcome:
     """Make one call on a stack that is opened for it."""
     result: ImageResult | None = None
     error: ImageServerError | None = None

@@ -24,6 +24,7 @@ from tests.faults.standing import operations
 from tests.faults.steps import Steps
 from tests.faults.upstream import RawUpstream
 from tests.faults.waiting import until
+from tests.support.services import id_of
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the nursery passes files over Unix sockets")
 MODES = ("ok", "delay=0.2", "reset0", "shortcl=0.5", "status=500", "moderated", "limited=0,ok", "badb64")
@@ -42,7 +43,7 @@ async def test_two_services_on_one_folder_keep_out_of_each_others_way(
         made = await asyncio.gather(
             *(service.generate(request) for request in requests for service in (first, second))
         )
-    assert len({result.operation_id for result in made}) == len(upstream.paid) == 16
+    assert len({id_of(result) for result in made}) == len(upstream.paid) == 16
     assert_stands(stack, upstream.posts)
 
 
@@ -66,7 +67,7 @@ async def test_identical_calls_that_are_all_awaited_are_wishes_for_several_pictu
         await asyncio.sleep(0)
         release.set()
         made = await asyncio.gather(first, second)
-    assert len({result.operation_id for result in made}) == len(upstream.paid) == 2
+    assert len({id_of(result) for result in made}) == len(upstream.paid) == 2
     assert_stands(stack, upstream.posts)
 
 

@@ -27,7 +27,7 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways.fallback import REMEMBER_S, FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
-from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, Receipt, Route
+from gpt_image_2_mcp.models import Answer, AppliedOptions, ImageJob, Receipt, RequestOutline, Route
 from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 from gpt_image_2_mcp.sandbox import Faults
 from tests.gateways.samples import PROMPT, input_image, job, spool, untold
@@ -55,6 +55,9 @@ class FakeGateway:
         if self.error:
             raise self.error
         return Receipt(self.route, spool.bodies(self.route, 0)[:1])
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        return RequestOutline("POST", self.route, {"prompt": job.prompt})
 
     def read(self, receipt: Receipt) -> Answer:
         self.read_back.append(receipt)

@@ -116,18 +116,18 @@ async def test_a_mask_goes_as_the_tools_mask_and_not_as_a_picture(tmp_path: Path
 
 
 async def test_count_and_user_are_no_options_of_the_tool(tmp_path: Path) -> None:
-    bodies = await sent_bodies(tmp_path, job("edit", n=2, user="u-7"))
-    assert [body["user"] for body in bodies] == ["u-7", "u-7"]
-    assert all({"n", "user"}.isdisjoint(body["tools"][0]) for body in bodies)
+    bodies = await sent_bodies(tmp_path, job("edit", n=2, safety_identifier="u-7"))
+    assert [body["safety_identifier"] for body in bodies] == ["u-7", "u-7"]
+    assert all({"n", "safety_identifier"}.isdisjoint(body["tools"][0]) for body in bodies)
     assert all("n" not in body for body in bodies)
 
 
 async def test_a_user_id_that_this_route_refuses_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     recorder = scripted(FakeResponsesApi())
     with pytest.raises(InvalidRequest, match="64"):
-        await gateway_to(recorder).send(job("edit", user="u" * 65), spool(tmp_path), untold)
+        await gateway_to(recorder).send(job("edit", safety_identifier="u" * 65), spool(tmp_path), untold)
     assert not recorder.requests
-    await gateway_to(recorder).send(job("edit", user="u" * 64), spool(tmp_path), untold)
+    await gateway_to(recorder).send(job("edit", safety_identifier="u" * 64), spool(tmp_path), untold)
 
 
 async def test_three_pictures_are_three_posts_and_three_bodies(tmp_path: Path) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from openai import AsyncOpenAI
+from openai.types import ImagesResponse
 
 from gpt_image_2_mcp.gateways._upstream import Account, Upstream
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import _INSTRUCTIONS, ResponsesGateway
-from gpt_image_2_mcp.models import ImageJob, InputImage, Secret
+from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage, Secret
 from gpt_image_2_mcp.requests import EditRequest, RenderOptions
 from tests.gateways.samples import (
     PROMPT,
@@ -33,6 +35,10 @@ pytestmark = pytest.mark.anyio
 
 OPTIONS: dict[str, Any] = {
     "background": "transparent",
+    "complexity": "medium",
+    "frame_count": 12,
+    "frame_duration_ms": 70,
+    "input_fidelity": "high",
     "model": "gpt-image-2.5-flare",
     "moderation": "low",
     "n": 3,
@@ -40,12 +46,15 @@ OPTIONS: dict[str, Any] = {
     "output_format": "webp",
     "quality": "high",
     "size": "1536x1024",
-    "user": 'us\u00e9r "7" \U0001f98a',
+    "safety_identifier": 'us\u00e9r "7" \U0001f98a',
+    "svg_model": "gpt-5.4-mini",
+    "svg_reasoning_effort": "xhigh",
 }
 STREAMED = {"partial_images"}
 """What goes out with `stream` and one picture only."""
-ON_EDITS = {name: value for name, value in OPTIONS.items() if name != "moderation"}
-IN_THE_TOOL = {name: value for name, value in OPTIONS.items() if name not in ("n", "user")}
+ON_GENERATIONS = {name: value for name, value in OPTIONS.items() if name != "input_fidelity"}
+IN_A_FORM = {name: value for name, value in OPTIONS.items() if name != "moderation"}
+IN_THE_TOOL = {name: value for name, value in OPTIONS.items() if name not in ("n", "safety_identifier")}
 COMPARED = (
     "Authorization",
     "Content-Type",
@@ -132,13 +141,30 @@ async def by_us(folder: Path, work: ImageJob, *, stream: bool = False, **account
     return Sent.of(recorder.requests[0])
 
 
+def by_the_apis_names(options: dict[str, Any]) -> dict[str, Any]:
+    """Ours with the author of an SVG as an object."""
+    named = dict(options)
+    author, effort = named.pop("svg_model", None), named.pop("svg_reasoning_effort", None)
+    if author:
+        named["svg"] = {"model": author, **({"reasoning": {"effort": effort}} if effort else {})}
+    return named
+
+
+def one_option(name: str) -> dict[str, Any]:
+    """An option by itself; an effort goes with the model that makes it."""
+    with_it = ("svg_model", "svg_reasoning_effort") if name == "svg_reasoning_effort" else (name,)
+    return {"model": "gpt-image-2"} | {each: OPTIONS[each] for each in with_it}
+
+
 def as_the_sdk_takes_it(image: InputImage) -> tuple[str, bytes, str]:
     return image.filename, image.data, image.mime_type
 
 
 async def generated_by_the_sdk(prompt: str, options: dict[str, Any], **account: Any) -> Sent:
     return await by_the_sdk(
-        lambda client: client.images.generate(prompt=prompt, **options), images_answer("AAAA"), **account
+        lambda client: client.images.generate(prompt=prompt, **by_the_apis_names(options)),
+        images_answer("AAAA"),
+        **account,
     )
 
 
@@ -146,13 +172,16 @@ async def edited_by_the_sdk(
     options: dict[str, Any],
     images: tuple[InputImage, ...],
     mask: InputImage | None = None,
+    markup: InputImage | None = None,
     prompt: str = PROMPT,
     **account: Any,
 ) -> Sent:
     files = [as_the_sdk_takes_it(image) for image in images]
-    masked: dict[str, Any] = {"mask": as_the_sdk_takes_it(mask)} if mask else {}
+    overlays = {"mask": mask, "markup": markup}
+    given: dict[str, Any] = {n: as_the_sdk_takes_it(overlay) for n, overlay in overlays.items() if overlay}
+    named = by_the_apis_names(options)
     return await by_the_sdk(
-        lambda client: client.images.edit(image=files, prompt=prompt, **masked, **options),
+        lambda client: client.images.edit(image=files, prompt=prompt, **given, **named),
         images_answer("AAAA"),
         **account,
     )
@@ -162,20 +191,21 @@ def test_every_option_that_goes_to_the_api_has_a_case_here() -> None:
     assert set(OPTIONS) | STREAMED == set(RenderOptions.model_fields)
 
 
-def test_edits_offer_every_option_but_the_one_that_the_package_does_not_take_there() -> None:
-    assert set(ON_EDITS) | STREAMED == set(RenderOptions.model_fields) & set(EditRequest.model_fields)
+def test_edits_offer_every_option() -> None:
+    assert set(OPTIONS) | STREAMED == set(RenderOptions.model_fields) & set(EditRequest.model_fields)
 
 
-@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("name", sorted(ON_GENERATIONS))
 async def test_each_option_of_a_generation_goes_out_as_the_package_sends_it(
     name: str, tmp_path: Path
 ) -> None:
-    options = {"model": "gpt-image-2", name: OPTIONS[name]}
+    options = one_option(name)
     assert await by_us(tmp_path, job(**options)) == await generated_by_the_sdk(PROMPT, options)
 
 
 async def test_all_options_of_a_generation_together_go_out_as_the_package_sends_them(tmp_path: Path) -> None:
-    assert await by_us(tmp_path, job(**OPTIONS)) == await generated_by_the_sdk(PROMPT, OPTIONS)
+    ours = await by_us(tmp_path, job(**ON_GENERATIONS))
+    assert ours == await generated_by_the_sdk(PROMPT, ON_GENERATIONS)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=range(len(PROMPTS)))
@@ -186,9 +216,9 @@ async def test_any_prompt_of_a_generation_goes_out_as_the_package_sends_it(
     assert ours == await generated_by_the_sdk(prompt, {"model": "gpt-image-2"})
 
 
-@pytest.mark.parametrize("name", sorted(ON_EDITS))
+@pytest.mark.parametrize("name", sorted(IN_A_FORM))
 async def test_each_option_of_an_edit_goes_out_as_the_package_sends_it(name: str, tmp_path: Path) -> None:
-    options = {"model": "gpt-image-2", name: ON_EDITS[name]}
+    options = one_option(name)
     ours = await by_us(tmp_path, job("edit", **options))
     assert ours == await edited_by_the_sdk(options, (input_image(),))
 
@@ -202,8 +232,52 @@ async def test_each_option_of_an_edit_goes_out_as_the_package_sends_it(name: str
 async def test_pictures_and_mask_of_an_edit_go_out_as_the_package_sends_a_list(
     images: tuple[InputImage, ...], mask: InputImage | None, tmp_path: Path
 ) -> None:
-    ours = await by_us(tmp_path, job("edit", images=images, mask=mask, **ON_EDITS))
-    assert ours == await edited_by_the_sdk(ON_EDITS, images, mask)
+    ours = await by_us(tmp_path, job("edit", images=images, mask=mask, **IN_A_FORM))
+    assert ours == await edited_by_the_sdk(IN_A_FORM, images, mask)
+
+
+async def test_markup_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:
+    options = {"model": "gpt-image-2.5-flare"}
+    work = job("edit", images=(SECOND, THIRD), model=options["model"])
+    ours = await by_us(tmp_path, replace(work, markup=MASK))
+    assert ours == await edited_by_the_sdk(options, (SECOND, THIRD), markup=MASK)
+
+
+# What only JSON has a place for
+
+
+def data_url(image: InputImage) -> dict[str, str]:
+    return {"image_url": f"data:{image.mime_type};base64,{base64.b64encode(image.data).decode()}"}
+
+
+async def posted_as_json(options: dict[str, Any], **pictures: Any) -> Sent:
+    body = {"prompt": PROMPT, **dict(sorted(by_the_apis_names(options).items())), **pictures}
+    return await by_the_sdk(
+        lambda client: client.post("/images/edits", body=body, cast_to=ImagesResponse), images_answer("AAAA")
+    )
+
+
+async def test_an_edit_that_sets_moderation_goes_out_as_json_as_the_package_would_post_it(
+    tmp_path: Path,
+) -> None:
+    ours = await by_us(tmp_path, job("edit", images=(input_image(), SECOND), mask=MASK, **OPTIONS))
+    images = [data_url(input_image()), data_url(SECOND)]
+    assert ours == await posted_as_json(OPTIONS, images=images, mask=data_url(MASK))
+
+
+async def test_files_at_openai_and_urls_are_referred_to_beside_pictures_that_are_sent(tmp_path: Path) -> None:
+    references = (
+        ImageReference("file_id", "file-abc123"),
+        ImageReference("image_url", "https://a.example/b"),
+    )
+    work = replace(job("edit"), images=(*references, SECOND))
+    images = [{"file_id": "file-abc123"}, {"image_url": "https://a.example/b"}, data_url(SECOND)]
+    assert await by_us(tmp_path, work) == await posted_as_json({"model": "gpt-image-2"}, images=images)
+
+
+async def test_the_usual_moderation_needs_no_json(tmp_path: Path) -> None:
+    ours = await by_us(tmp_path, job("edit", moderation="auto"))
+    assert ours == await edited_by_the_sdk({"model": "gpt-image-2"}, (input_image(),))
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=range(len(PROMPTS)))
@@ -219,14 +293,14 @@ async def test_any_prompt_of_an_edit_goes_out_as_the_package_sends_it(prompt: st
 async def test_a_streamed_generation_goes_out_as_the_package_sends_it(
     partial_images: int, tmp_path: Path
 ) -> None:
-    options = {**OPTIONS, "n": 1, "partial_images": partial_images}
+    options = {**ON_GENERATIONS, "n": 1, "partial_images": partial_images}
     theirs = await generated_by_the_sdk(PROMPT, {**options, "stream": True})
     assert await by_us(tmp_path, job(**options)) == theirs
 
 
 @pytest.mark.parametrize("partial_images", [1, 2, 3])
 async def test_a_streamed_edit_goes_out_as_the_package_sends_it(partial_images: int, tmp_path: Path) -> None:
-    options = {**ON_EDITS, "n": 1, "partial_images": partial_images}
+    options = {**IN_A_FORM, "n": 1, "partial_images": partial_images}
     theirs = await edited_by_the_sdk({**options, "stream": True}, (input_image(), SECOND), MASK)
     ours = await by_us(tmp_path, job("edit", images=(input_image(), SECOND), mask=MASK, **options))
     assert ours == theirs
@@ -325,18 +399,18 @@ async def responded_by_the_sdk(
 
 def in_order(options: dict[str, Any]) -> dict[str, Any]:
     """The package writes a tool's keys as it is given them, so they are given in the order of our fields."""
-    return {name: options[name] for name in RenderOptions.model_fields if name in options}
+    return by_the_apis_names({name: options[name] for name in RenderOptions.model_fields if name in options})
 
 
-def test_the_tool_takes_every_option_but_the_count_and_the_user() -> None:
-    assert set(IN_THE_TOOL) | STREAMED == set(RenderOptions.model_fields) - {"n", "user"}
+def test_the_tool_takes_every_option_but_the_count_and_whose_it_is() -> None:
+    assert set(IN_THE_TOOL) | STREAMED == set(RenderOptions.model_fields) - {"n", "safety_identifier"}
 
 
 @pytest.mark.parametrize("name", sorted(IN_THE_TOOL))
 async def test_each_option_of_the_image_tool_goes_out_as_the_package_sends_it(
     name: str, tmp_path: Path
 ) -> None:
-    options = {"model": "gpt-image-2", name: OPTIONS[name]}
+    options = one_option(name)
     sent = await round_by_us(tmp_path, job("edit", **options))
     assert sent["POST responses"] == [await responded_by_the_sdk({"action": "edit", **in_order(options)})]
 
@@ -359,7 +433,7 @@ async def test_a_response_with_everything_set_goes_out_as_the_package_sends_it(t
     expected = await responded_by_the_sdk(
         {"action": "edit", **in_order(IN_THE_TOOL), "input_image_mask": {"file_id": "file-3"}},
         images=("file-1", "file-2"),
-        top={"user": OPTIONS["user"]},
+        top={"safety_identifier": OPTIONS["safety_identifier"]},
         **account,
     )
     assert sent["POST responses"] == [expected] * 3

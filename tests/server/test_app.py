@@ -211,8 +211,9 @@ async def test_an_error_is_told_without_the_key_whatever_it_looks_like(bench: Be
 def test_paid_tools_are_neither_read_only_nor_idempotent() -> None:
     hints = {spec.name: spec.annotations for spec in TOOLS}
     for name in ("generate_image", "edit_image", "start_edit_session", "continue_edit_session"):
-        assert (hints[name].read_only_hint, hints[name].idempotent_hint) == (False, False)
-        assert (hints[name].destructive_hint, hints[name].open_world_hint) == (False, True)
+        assert (hints[name].read_only_hint, hints[name].destructive_hint) == (False, False)
+        # Left out, these are false and true by the protocol.
+        assert (hints[name].idempotent_hint, hints[name].open_world_hint) == (None, None)
     assert hints["list_edit_sessions"].read_only_hint
     assert hints["end_edit_session"].idempotent_hint
 

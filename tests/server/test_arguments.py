@@ -13,7 +13,7 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.models import ImageJob
+from gpt_image_2_mcp.models import ImageJob, InputImage
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import Arguments as Request
 from gpt_image_2_mcp.server.calls import run_tool
@@ -78,9 +78,10 @@ def _check_legal(job: ImageJob) -> None:
     listed = LISTED["generate_image" if job.action == "generate" else "edit_image"]
     sent: dict[str, Any] = {"prompt": job.prompt, **job.options.model_dump(exclude_none=True)}
     if job.action == "edit":
-        sent["images"] = [image.filename for image in job.images]
+        sent["images"] = [image.filename for image in job.images if isinstance(image, InputImage)]
     assert not list(
         listed.iter_errors({name: sent[name] for name in listed.schema["properties"] if name in sent})
     )
     assert job.prompt.strip()
-    assert all(image.data == b"x" for image in job.images)
+    assert len(job.files) >= len(job.images)
+    assert all(file.data == b"x" for file in job.files)

@@ -114,6 +114,7 @@ async def test_a_partial_picture_is_completed_by_calls_under_way(bench: Bench) -
 
     def held(gateway: Gateway) -> Gateway:
         class Held:
+            outline = gateway.outline
             read = gateway.read
             tidy = gateway.tidy
 

@@ -47,6 +47,7 @@ class Hold:
         hold = self
 
         class Held:
+            outline = gateway.outline
             read = gateway.read
             tidy = gateway.tidy
 

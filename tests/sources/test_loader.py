@@ -15,9 +15,10 @@ import pytest
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.limits import MB, Limits
-from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.models import ImageReference, InputImage, StoredImage
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources import loader
+from gpt_image_2_mcp.sources.dialling import Dialler
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import READ_AT_ONCE, Sources, check_picture, name_of
 from tests.support.pictures import mask, phone_photograph, picture
@@ -264,19 +265,54 @@ async def test_the_inputs_of_a_call_come_in_their_order_and_the_mask_apart(
         (tmp_path / "work" / name).write_bytes(picture(number + 1, 8))
     (tmp_path / "work" / "mask.png").write_bytes(mask())
 
-    images, cut_out = await sources.load_all(names, "mask.png")
+    images, overlays = await sources.load_all(names, ["mask.png"])
 
-    assert [image.size.width for image in images] == list(range(1, 17))
-    assert cut_out is not None
-    assert cut_out.has_alpha
-    assert await sources.load_all(names[:1], None) == (images[:1], None)
+    assert [isinstance(i, InputImage) and i.size.width for i in images] == list(range(1, 17))
+    assert [overlay.has_alpha for overlay in overlays] == [True]
+    assert await sources.load_all(names[:1]) == (images[:1], [])
+
+
+async def test_a_file_at_openai_is_referred_to_and_not_read(sources: Sources, tmp_path: Path) -> None:
+    (tmp_path / "work" / "a.png").write_bytes(picture(3, 8))
+
+    images, _ = await sources.load_all(["file-AbC_123-x", "a.png"])
+
+    assert images[0] == ImageReference("file_id", "file-AbC_123-x")
+    assert isinstance(images[1], InputImage)
+    assert [sources.refers(each) for each in ("file-AbC_123-x", "a.png", "file-1.png")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+async def test_public_urls_are_passed_on_where_that_is_asked_for() -> None:
+    fetcher = HttpsFetcher(Dialler(frozenset({("files.corp.example", 443)})))
+    passing = Sources(Path(), fetcher, Roots.of(), pass_urls=True)
+    fetching = Sources(Path(), fetcher, Roots.of())
+
+    assert passing.refers("https://a.example/b.png")
+    assert await passing.load_all(["https://a.example/b.png"]) == (
+        [ImageReference("image_url", "https://a.example/b.png")],
+        [],
+    )
+    assert not fetching.refers("https://a.example/b.png")
+    for inside in (
+        "https://files.corp.example/b.png",
+        "https://10.0.0.5/b.png",
+        "https://localhost/b.png",
+        "https://me:secret@a.example/b.png",
+        "https://a.example:8443/b.png",
+        "http://a.example/b.png",
+    ):
+        assert not passing.refers(inside), inside
 
 
 async def test_more_inputs_than_the_servers_own_limit_are_refused_unread(tmp_path: Path) -> None:
     sources = Sources(tmp_path, HttpsFetcher(), Roots.of(tmp_path), limits=Limits(inputs=2))
 
     with pytest.raises(InputError, match="At most 2 pictures are taken, not 3"):
-        await sources.load_all(["missing.png"] * 3, None)
+        await sources.load_all(["missing.png"] * 3)
 
 
 class Shelf(Sources):
@@ -298,7 +334,7 @@ async def test_inputs_that_are_too_large_together_are_not_all_read() -> None:
     shelf = Shelf(MB, Limits(all_inputs=3 * MB))
 
     with pytest.raises(InputError, match="larger than 3 MB together"):
-        await shelf.load_all(["x"] * 16, None)
+        await shelf.load_all(["x"] * 16)
 
     assert shelf.most == READ_AT_ONCE
     assert shelf.read <= 4 + READ_AT_ONCE
@@ -307,9 +343,9 @@ async def test_inputs_that_are_too_large_together_are_not_all_read() -> None:
 async def test_a_mask_counts_among_the_inputs_of_a_call() -> None:
     shelf = Shelf(MB, Limits(all_inputs=3 * MB))
 
-    await shelf.load_all(["x"] * 2, "mask")
+    await shelf.load_all(["x"] * 2, ["mask"])
     with pytest.raises(InputError, match="together"):
-        await shelf.load_all(["x"] * 3, "mask")
+        await shelf.load_all(["x"] * 3, ["mask"])
 
 
 def test_a_source_is_named_short_and_without_secrets() -> None:

@@ -78,7 +78,12 @@ async def entered(journal: Journal, clock: Clock, id_: str = "op-1", **more: Any
 FULL: dict[str, Any] = {
     "prompt": 'a "teapot"; DROP TABLE \u72d0 \U0001f98a\n\x00',
     "options": RenderOptions(
-        model="gpt-image-2.5-flare", size="1024x640", quality="max", n=10, output_compression=0, user="u"
+        model="gpt-image-2.5-flare",
+        size="1024x640",
+        quality="max",
+        n=10,
+        output_compression=0,
+        safety_identifier="u",
     ),
     "placement": Placement(
         Path("/p q/\u72d0"), "session", "20261122-120000", "0f" * 16, "logo", 3, Path("/p q")

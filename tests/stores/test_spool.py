@@ -89,7 +89,7 @@ def test_the_spool_is_what_the_port_says(spools: SpoolFolder) -> None:
                 quality="max",
                 n=10,
                 output_compression=0,
-                user="u",
+                safety_identifier="u",
             )
         ),
         job(action="edit", images=(FOX,)),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
+from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, RequestOutline
 from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 
 
@@ -52,6 +52,10 @@ class Door:
         finally:
             del self.standing[job.prompt]
         return await self.inner.send(job, spool, tell)
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        assert self.inner is not None
+        return self.inner.outline(job)
 
     def read(self, receipt: Receipt) -> Answer:
         assert self.inner is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
+from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, RequestOutline
 from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 from tests.support.services import Bench
 
@@ -25,6 +25,9 @@ class Held:
         (self.second if self.arrived.is_set() else self.arrived).set()
         await self.go.wait()
         return await self.inner.send(job, spool, tell)
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        return self.inner.outline(job)
 
     def read(self, receipt: Receipt) -> Answer:
         return self.inner.read(receipt)

@@ -18,11 +18,13 @@ from gpt_image_2_mcp.models import (
     EncodedPicture,
     Failure,
     ImageJob,
+    ImageReference,
     InputImage,
     Operation,
     PartialPicture,
     Placement,
     Receipt,
+    RequestOutline,
     Route,
     SessionStep,
     State,
@@ -105,10 +107,13 @@ class Shelf(SourceLoader):
             raise InputError("It cannot be read.")
         return InputImage(b"x", "image.png", "image/png", Size(64, 48), has_alpha=True)
 
+    def refers(self, _source: str) -> bool:
+        return False
+
     async def load_all(
-        self, sources: Sequence[str], mask: str | None
-    ) -> tuple[list[InputImage], InputImage | None]:
-        return [await self.load(source) for source in sources], await self.load(mask) if mask else None
+        self, sources: Sequence[str], overlays: Sequence[str] = ()
+    ) -> tuple[list[InputImage | ImageReference], list[InputImage]]:
+        return [await self.load(each) for each in sources], [await self.load(each) for each in overlays]
 
     async def read_stored(self, _image: StoredImage) -> bytes:
         raise AssertionError
@@ -270,6 +275,9 @@ class NoGateway(Gateway):
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         raise AssertionError
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        return RequestOutline("POST", "images", {"prompt": job.prompt})
 
     def read(self, receipt: Receipt) -> Answer:
         raise AssertionError

@@ -18,11 +18,11 @@ from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
-from gpt_image_2_mcp.results import ImageResult, SessionImageResult
+from gpt_image_2_mcp.results import DryRunResult, ImageResult, SessionImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
-from gpt_image_2_mcp.service import Defaults, ImageService
+from gpt_image_2_mcp.service import Defaults, ImageService, PaidResult
 from gpt_image_2_mcp.sources.by_name import ByName
 from gpt_image_2_mcp.sources.clipboard import Clipboard
 from gpt_image_2_mcp.sources.https import HttpsFetcher
@@ -166,6 +166,12 @@ def made(result: BaseModel) -> ImageResult:
     """The pictures, where a test expects them and no hand-off."""
     assert isinstance(result, ImageResult)
     return result
+
+
+def id_of(result: PaidResult) -> str:
+    """The operation of a call that was begun, whether it is waited for or not."""
+    assert not isinstance(result, DryRunResult)
+    return result.operation_id
 
 
 def turned(result: BaseModel) -> SessionImageResult:

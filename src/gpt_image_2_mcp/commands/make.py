@@ -24,13 +24,13 @@ from gpt_image_2_mcp.requests import (
 from gpt_image_2_mcp.roots import folder_of, real_path
 from gpt_image_2_mcp.schemas import input_schema
 from gpt_image_2_mcp.server.summaries import summarize
-from gpt_image_2_mcp.service import ImageService, PictureResult
+from gpt_image_2_mcp.service import ImageService, PaidResult
 from gpt_image_2_mcp.settings import Settings
 from gpt_image_2_mcp.sources.local import local_path
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
 _NOT_FLAGS = {*_POSITIONAL, *Shown.model_fields}
-Make = Callable[[ImageService, Any], Awaitable[PictureResult]]
+Make = Callable[[ImageService, Any], Awaitable[PaidResult]]
 
 
 def _command(name: str, help_text: str, request: type[Arguments], make: Make) -> click.Command:
@@ -70,9 +70,11 @@ class _Words(click.Choice[str]):
 
 def _option(request: type[Arguments], field: str) -> click.Option:
     schema = input_schema(request)["properties"][field]
-    choices = schema.get("enum")
+    choices, flag = schema.get("enum"), f"--{field.replace('_', '-')}"
+    if schema["type"] == "boolean":
+        return click.Option([flag, field], is_flag=True, default=None, help=schema["description"])
     return click.Option(
-        [f"--{field.replace('_', '-')}", field],
+        [flag, field],
         type=_Words(choices) if choices else str,
         metavar=None if choices else schema["type"].upper().replace("STRING", "TEXT"),
         help=schema["description"].replace("`", ""),
@@ -81,12 +83,12 @@ def _option(request: type[Arguments], field: str) -> click.Option:
 
 def _make(
     request: Arguments,
-    work: Callable[[ImageService], Awaitable[PictureResult]],
+    work: Callable[[ImageService], Awaitable[PaidResult]],
     *,
     as_json: bool,
     sandbox: bool,
 ) -> None:
-    async def with_progress(service: ImageService) -> PictureResult:
+    async def with_progress(service: ImageService) -> PaidResult:
         async with _progress():
             return await work(service)
 

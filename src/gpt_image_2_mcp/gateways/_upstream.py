@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -125,7 +126,9 @@ class Upstream:
         """
         async with self._translated():
             client, headers = self._open(), {"Idempotency-Key": idempotency_key}
-            request = client.build_request("POST", path, headers=headers, json=json, data=data, files=files)
+            build = partial(client.build_request, "POST", path, headers=headers)
+            # In a thread: a JSON body may hold megabytes of pictures.
+            request = await run_sync(partial(build, json=json, data=data, files=files))
             sent = asyncio.get_running_loop().time()
             response = await client.send(request, stream=True)
             try:

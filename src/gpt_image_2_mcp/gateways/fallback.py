@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from gpt_image_2_mcp.errors import EditsRejectModel
-from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
+from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, RequestOutline
 from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,10 @@ class FallbackGateway:
                 "the edits endpoint rejects %s; edits go by the Responses API for 10 min", job.model
             )
         return await self._gateways["responses"].send(job, spool, tell)
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        pinned = job.action == "edit" and self._monotonic() < self._until
+        return self._gateways["responses" if pinned else "images"].outline(job)
 
     def read(self, receipt: Receipt) -> Answer:
         return self._gateways[receipt.route].read(receipt)

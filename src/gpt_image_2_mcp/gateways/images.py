@@ -6,9 +6,13 @@ What is sent equals what the official openai package sends for the same argument
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pybase64
+from anyio.to_thread import run_sync
 from pydantic import BaseModel, ValidationError
 
 from gpt_image_2_mcp.capabilities import Size
@@ -23,8 +27,11 @@ from gpt_image_2_mcp.models import (
     AppliedOptions,
     EncodedPicture,
     ImageJob,
+    ImageReference,
     InputImage,
     Receipt,
+    RequestOutline,
+    SentFile,
     Usage,
 )
 from gpt_image_2_mcp.ports import Spool, Tell
@@ -50,18 +57,20 @@ class ImagesGateway:
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
-        targets, key, body = spool.bodies("images", 0), spool.operation_id, request_body(job, self._stream)
-        keep = Partials(spool, tell, job.partials).keep
-        if job.action == "generate":
-            path = await self._upstream.spool(
-                "images/generations", targets, idempotency_key=key, json=body, on_partial=keep
-            )
-        else:
-            fields, files = {name: _field(value) for name, value in body.items()}, file_parts(job)
-            path = await self._upstream.spool(
-                "images/edits", targets, idempotency_key=key, data=fields, files=files, on_partial=keep
-            )
+        request = await run_sync(api_request, job, self._stream)
+        path = await self._upstream.spool(
+            request.path,
+            spool.bodies("images", 0),
+            idempotency_key=spool.operation_id,
+            json=request.json,
+            data=request.form,
+            files=request.files,
+            on_partial=Partials(spool, tell, job.partials).keep,
+        )
         return Receipt("images", (path,))
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        return api_request(job, self._stream, outlined=True).outline()
 
     def read(self, receipt: Receipt) -> Answer:
         path = receipt.bodies[0]
@@ -131,37 +140,96 @@ def _digest(picture: EncodedPicture) -> bytes:
     return digest.digest()
 
 
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request to the Images API: a JSON body, or a form with files."""
+
+    path: str
+    json: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    files: Sequence[FilePart] = ()
+
+    def outline(self) -> RequestOutline:
+        files = tuple(
+            SentFile(field, name, mime_type, len(data)) for field, (name, data, mime_type) in self.files
+        )
+        return RequestOutline("POST", self.path, dict(self.json or self.form or {}), files)
+
+
+def api_request(job: ImageJob, stream: bool = False, *, outlined: bool = False) -> ApiRequest:
+    """What is sent for a job. `outlined`: to be looked at, so without the pictures that stand inside JSON.
+
+    An edit goes as a form, since that is the commoner way, and as JSON where only that has a place for
+    something. Encodes pictures then: call in a worker thread.
+    """
+    body = request_body(job, stream)
+    if job.action == "generate":
+        return ApiRequest("images/generations", json=body)
+    if job.in_json:
+        body["images"] = [_json_picture(image, outlined=outlined) for image in job.images]
+        if job.mask:
+            body["mask"] = _json_picture(job.mask, outlined=outlined)
+        return ApiRequest("images/edits", json=body)
+    form = dict(_fields(body))
+    form.pop("moderation", None)  # `auto`, which is what a form without it means; it has no place for another
+    return ApiRequest("images/edits", form=form, files=file_parts(job))
+
+
 def request_body(job: ImageJob, stream: bool = False) -> dict[str, Any]:
     """Prompt and set options by the API's names, in the order in which the openai package writes them: by the
     alphabet after the prompt, save `model` and `stream` of a generation, which come first.
 
-    Several pictures are not streamed: what such a stream looks like is documented nowhere.
+    Several pictures are not streamed: what such a stream looks like is documented nowhere. Nor are pictures
+    that move or are drawn in lines: the API refuses that.
     """
-    options = job.options.model_dump(exclude_none=True, exclude={"partial_images"})
-    if job.partials:
-        options["partial_images"] = job.partials
-    if job.partials or (stream and job.count == 1):
+    options = api_options(job)
+    if job.partials or (stream and job.count == 1 and job.options.output_format not in ("gif", "svg")):
         options["stream"] = True
     ahead = [name for name in ("model", "stream") if name in options and job.action == "generate"]
     values = {**options, "prompt": job.prompt}
     return {name: values[name] for name in (*ahead, "prompt", *sorted(options))}
 
 
-def _field(value: object) -> str:
-    """A value in a form."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def api_options(job: ImageJob) -> dict[str, Any]:
+    """The options that are set, by the API's names."""
+    ours = {"partial_images", "svg_model", "svg_reasoning_effort"}
+    options = job.options.model_dump(exclude_none=True, exclude=ours)
+    if job.partials:
+        options["partial_images"] = job.partials
+    if job.options.svg_model:
+        effort = job.options.svg_reasoning_effort
+        options["svg"] = {
+            "model": job.options.svg_model,
+            **({"reasoning": {"effort": effort}} if effort else {}),
+        }
+    return options
+
+
+def _fields(values: Mapping[str, Any], path: str = "{}") -> Iterator[tuple[str, str]]:
+    """Values as a form has them: `svg[reasoning][effort]` for what is nested."""
+    for name, value in values.items():
+        field = path.format(name)
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{field}[{{}}]")
+        else:
+            yield field, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def file_parts(job: ImageJob) -> list[FilePart]:
     """Always the list form `image[]`, with name and MIME type: the single `image` field and nameless parts
     are what OpenAI answered with "Value must be 'dall-e-2'" and "unsupported mimetype".
     """
-    parts = [_part("image[]", image) for image in job.images]
-    return [*parts, _part("mask", job.mask)] if job.mask else parts
+    pictures = [("image[]", image) for image in job.images if isinstance(image, InputImage)]
+    overlays = [("mask", job.mask), ("markup", job.markup)]
+    parts = [*pictures, *((name, overlay) for name, overlay in overlays if overlay)]
+    return [(name, (image.filename, image.data, image.mime_type)) for name, image in parts]
 
 
-def _part(field: str, image: InputImage) -> FilePart:
-    return field, (image.filename, image.data, image.mime_type)
+def _json_picture(image: InputImage | ImageReference, *, outlined: bool) -> dict[str, str]:
+    if isinstance(image, ImageReference):
+        return {image.kind: image.value}
+    data = f"<{len(image.data)} bytes>" if outlined else pybase64.b64encode_as_string(image.data)
+    return {"image_url": f"data:{image.mime_type};base64,{data}"}
 
 
 def read_applied(document: Any) -> AppliedOptions:

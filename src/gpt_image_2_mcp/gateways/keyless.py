@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpt_image_2_mcp.errors import MissingKey
-from gpt_image_2_mcp.models import Answer, ImageJob, Receipt
+from gpt_image_2_mcp.models import Answer, ImageJob, Receipt, RequestOutline
 from gpt_image_2_mcp.ports import Gateway, Spool, Tell
 
 
@@ -15,6 +15,9 @@ class KeylessGateway:
 
     async def send(self, _job: ImageJob, _spool: Spool, _tell: Tell) -> Receipt:
         raise MissingKey("No OpenAI API key is set, so no picture can be made.")
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        return self._reader.outline(job)
 
     def read(self, receipt: Receipt) -> Answer:
         return self._reader.read(receipt)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,13 +30,16 @@ from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_stream
 from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
-from gpt_image_2_mcp.gateways.images import CUT, read_applied, read_usage, sum_usages
+from gpt_image_2_mcp.gateways.images import CUT, api_options, read_applied, read_usage, sum_usages
 from gpt_image_2_mcp.models import (
     Answer,
     EncodedPicture,
     ImageJob,
+    ImageReference,
     InputImage,
     Receipt,
+    RequestOutline,
+    SentFile,
     Usage,
 )
 from gpt_image_2_mcp.ports import Spool, Tell
@@ -51,6 +54,9 @@ _UPLOAD_LIFETIME_S: Final = 3600
 _CLEAN_UP_S: Final = 10
 """How long deleting inputs may hold up a picture that is there already."""
 _NOT_ASKED_YET = "No picture was asked for yet, so nothing was billed: call again."
+_NOT_THE_TOOLS: Final = frozenset({"n", "safety_identifier"})
+"""Options that the tool has no place for: they are said of the whole response, or by sending it again."""
+_NOT_UPLOADED: Final = "<the id of input {}>"
 _FILE_ID = re.compile(r"[\w-]{1,200}", re.ASCII)
 _INSTRUCTIONS = (
     "Call the image_generation tool exactly once, with the user's text as its prompt, word for word, and the "
@@ -67,8 +73,7 @@ class ResponsesGateway:
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
-        if job.options.user is not None and len(job.options.user) > 64:
-            raise InvalidRequest("`user` takes at most 64 characters on the Responses route.")
+        self._check(job)
         async with self._uploaded(job, spool) as (images, mask):
             body = self.request_body(job, images, mask)
             keep = Partials(spool, tell, job.partials).keep
@@ -84,41 +89,76 @@ class ResponsesGateway:
         note = f"{lost} of {job.count} pictures failed: {failures[0]}" if lost else None
         return Receipt("responses", arrived + salvaged, note, torn=bool(salvaged))
 
+    def _check(self, job: ImageJob) -> None:
+        identifier = job.options.safety_identifier
+        if identifier is not None and len(identifier) > 64:
+            raise InvalidRequest(
+                "`safety_identifier` takes at most 64 characters on the Responses route.",
+                hint="Shorten it; nothing was sent.",
+            )
+        if job.markup:
+            raise InvalidRequest(
+                "`markup` has no place on the Responses route.", hint="Leave it out; nothing was sent."
+            )
+
+    def outline(self, job: ImageJob) -> RequestOutline:
+        references = [
+            _referred(image)
+            if isinstance(image, ImageReference)
+            else {"file_id": _NOT_UPLOADED.format(number)}
+            for number, image in enumerate(job.images, start=1)
+        ]
+        mask = _NOT_UPLOADED.format("mask") if job.mask else None
+        files = tuple(SentFile("file", f.filename, f.mime_type, len(f.data)) for f in job.files)
+        return RequestOutline("POST", "responses", self.request_body(job, references, mask), files)
+
     async def _send_leg(self, body: dict[str, Any], spool: Spool, leg: int, on_partial: OnPartial) -> Path:
         targets, key = spool.bodies("responses", leg), f"{spool.operation_id}-{leg}"
         return await self._upstream.spool(
             "responses", targets, idempotency_key=key, json=body, on_partial=on_partial
         )
 
-    def request_body(self, job: ImageJob, images: list[str], mask: str | None) -> dict[str, Any]:
-        """The response to create; `images` and `mask` are file ids."""
-        options = job.options.model_dump(exclude_none=True, exclude={"n", "user", "partial_images"})
-        if job.partials:
-            options["partial_images"] = job.partials
-        tool: dict[str, Any] = {"type": "image_generation", "action": job.action, **options}
+    def request_body(
+        self, job: ImageJob, images: Sequence[Mapping[str, str]], mask: str | None
+    ) -> dict[str, Any]:
+        """The response to create; `images` say where each picture is, `mask` is a file id."""
+        kept = {name: value for name, value in api_options(job).items() if name not in _NOT_THE_TOOLS}
+        tool: dict[str, Any] = {"type": "image_generation", "action": job.action, **kept}
         if mask:
             tool["input_image_mask"] = {"file_id": mask}
+        identifier = job.options.safety_identifier
         content: list[dict[str, Any]] = [{"type": "input_text", "text": job.prompt}]
-        content += ({"type": "input_image", "detail": "high", "file_id": file_id} for file_id in images)
+        content += ({"type": "input_image", "detail": "high", **image} for image in images)
         return {
             "model": self._host_model,
             **({"stream": True} if job.partials or self._stream else {}),
             "input": [{"role": "user", "content": content}],
             "instructions": _INSTRUCTIONS,
+            **({"safety_identifier": identifier} if identifier else {}),
             "store": False,
             "tool_choice": {"type": "image_generation"},
             "tools": [tool],
-            **({"user": job.options.user} if job.options.user else {}),
         }
 
     @asynccontextmanager
-    async def _uploaded(self, job: ImageJob, spool: Spool) -> AsyncIterator[tuple[list[str], str | None]]:
-        ids: list[str] = []
+    async def _uploaded(
+        self, job: ImageJob, spool: Spool
+    ) -> AsyncIterator[tuple[list[dict[str, str]], str | None]]:
+        """Where each picture of the job is, and the mask."""
+
+        async def upload(image: InputImage) -> str:
+            file_id = await self._upload(image)
+            await run_sync(spool.note_upload, file_id)
+            return file_id
+
         try:
-            for image in (*job.images, *([job.mask] if job.mask else [])):
-                ids.append(await self._upload(image))
-                await run_sync(spool.note_upload, ids[-1])
-            yield ids[: len(job.images)], (ids[-1] if job.mask else None)
+            images: list[dict[str, str]] = []
+            for image in job.images:
+                if isinstance(image, ImageReference):
+                    images.append(_referred(image))
+                else:
+                    images.append({"file_id": await upload(image)})
+            yield images, (await upload(job.mask) if job.mask else None)
         finally:
             await asyncio.shield(self.tidy(spool))
 
@@ -182,6 +222,10 @@ class ResponsesGateway:
         failed = f"{len(errors)} more failed: {errors[0].message}" if errors else None
         notes = [note for note in (failed, None if usage else UNDERCOUNTED) if note]
         return Answer(tuple(pictures), applied, usage, " ".join(notes) or None, partials)
+
+
+def _referred(image: ImageReference) -> dict[str, str]:
+    return {image.kind: image.value}
 
 
 def _gravity(failure: BaseException) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gpt_image_2_mcp.models import Usage
 from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
+    DryRunResult,
     EndSessionResult,
     ImageFile,
     ImageResult,
@@ -28,6 +30,8 @@ def summarize(result: BaseModel, remarks: Sequence[str] = ()) -> str:
             return _pictures(result, remarks)
         case ImportResult():
             return _import(result, remarks)
+        case DryRunResult():
+            return _rehearsal(result)
         case WorkingResult():
             return _working(result)
         case EndSessionResult(ended=True):
@@ -64,6 +68,24 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
         lines.append(f"- Note: {clean(result.note, 1000)}")
     if result.sandbox:
         lines.append("- Sandbox: drawn on this machine, no model was called")
+    return "\n".join(lines)
+
+
+def _rehearsal(result: DryRunResult) -> str:
+    lines = [f"Nothing was sent. This call to {clean(result.model, 100)} is in order."]
+    known = result.estimate
+    if known is None:
+        lines.append("- Cost: not known beforehand for this model")
+    else:
+        lines.append(f"- Expected cost: ${known.expected_usd:.4f}, at most ${known.most_usd:.4f}")
+        lines += (f"- Mind: {caveat}" for caveat in known.caveats)
+    request = result.request
+    lines.append(f"- Request: {request.method} {request.path} {json.dumps(request.body, ensure_ascii=False)}")
+    lines += (
+        f"  - {file['field']}: {file['filename']}, {file['size_bytes']} bytes" for file in request.files
+    )
+    if result.note:
+        lines.append(f"- Note: {clean(result.note, 1000)}")
     return "\n".join(lines)
 
 

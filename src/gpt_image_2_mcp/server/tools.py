@@ -22,6 +22,7 @@ from gpt_image_2_mcp.requests import (
     StartSessionRequest,
 )
 from gpt_image_2_mcp.results import (
+    DryRunResult,
     EndSessionResult,
     ImageResult,
     ImportResult,
@@ -35,10 +36,11 @@ from gpt_image_2_mcp.service import ImageService
 
 Run = Callable[[ImageService, Any, Caller], Awaitable[BaseModel]]
 
-# Paid and file-writing: neither read-only nor idempotent; nothing is ever overwritten; the API is outside.
-PAID: Final = ToolAnnotations(
-    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
-)
+# Each hint stands in every model's context, so those that say what the protocol takes for granted are left
+# out (destructive, open to the world, not idempotent); whether a tool only reads is said always.
+PAID: Final = ToolAnnotations(read_only_hint=False, destructive_hint=False)
+"""Writes files and overwrites none."""
+_READING: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,19 @@ class ToolSpec:
             title=self.title,
             description=self.description,
             input_schema=schema if local_paths else _without_paths(schema),
-            output_schema=output_schema(*self.results) if described else None,
+            output_schema=_outlined(output_schema(*self.results)) if described else None,
             annotations=self.annotations,
         )
+
+
+_FOR_THE_NEXT_CALL: Final = frozenset({"status", "operation_id", "session_id", "images", "sessions", "ended"})
+"""Results hold more, and docs/tools.md says what: these schemas too stand in every model's context."""
+
+
+def _outlined(schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {name: rule for name, rule in schema["properties"].items() if name in _FOR_THE_NEXT_CALL}
+    required = [name for name in schema.get("required", ()) if name in properties]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
 _REMOTE_INPUTS: Final = {
@@ -96,7 +108,7 @@ TOOLS: Final = (
         "To change a picture that exists, use edit_image; to change it step by step, start_edit_session. "
         "Costs money: low quality $0.006, high $0.21 for 1024x1024.",
         GenerateRequest,
-        (ImageResult, WorkingResult),
+        (ImageResult, WorkingResult, DryRunResult),
         ImageService.generate,
         PAID,
     ),
@@ -106,7 +118,7 @@ TOOLS: Final = (
         "Change one picture or combine up to 16 reference pictures by a text prompt, once; a mask limits the "
         "change to a region of the first. The result is a new file; inputs stay as they are. Costs money.",
         EditRequest,
-        (ImageResult, WorkingResult),
+        (ImageResult, WorkingResult, DryRunResult),
         ImageService.edit,
         PAID,
     ),
@@ -116,7 +128,7 @@ TOOLS: Final = (
         "First turn of a step-by-step edit: like edit_image, and returns a session_id for "
         "continue_edit_session, whose turns each work on the last result. Costs money.",
         StartSessionRequest,
-        (SessionImageResult, WorkingResult),
+        (SessionImageResult, WorkingResult, DryRunResult),
         ImageService.start_session,
         PAID,
     ),
@@ -126,7 +138,7 @@ TOOLS: Final = (
         "Next turn of an edit session: changes its last picture. Say what to change and what to keep. "
         "Options left out stay as the session has them. Costs money.",
         ContinueSessionRequest,
-        (SessionImageResult, WorkingResult),
+        (SessionImageResult, WorkingResult, DryRunResult),
         ImageService.continue_session,
         PAID,
     ),
@@ -138,9 +150,7 @@ TOOLS: Final = (
         GetResultRequest,
         (SessionImageResult, WorkingResult),
         ImageService.get_result,
-        ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-        ),
+        _READING,
     ),
     ToolSpec(
         "import_image",
@@ -150,9 +160,7 @@ TOOLS: Final = (
         ImportRequest,
         (ImportResult,),
         ImageService.import_image,
-        ToolAnnotations(
-            read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
-        ),
+        ToolAnnotations(read_only_hint=False, destructive_hint=False),
     ),
     ToolSpec(
         "end_edit_session",
@@ -161,9 +169,7 @@ TOOLS: Final = (
         EndSessionRequest,
         (EndSessionResult,),
         ImageService.end_session,
-        ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
-        ),
+        ToolAnnotations(read_only_hint=False, idempotent_hint=True, open_world_hint=False),
     ),
     ToolSpec(
         "list_edit_sessions",
@@ -172,8 +178,6 @@ TOOLS: Final = (
         ListSessionsRequest,
         (ListSessionsResult,),
         ImageService.list_sessions,
-        ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-        ),
+        _READING,
     ),
 )

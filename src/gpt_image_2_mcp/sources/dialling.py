@@ -57,6 +57,14 @@ class Dialler:
     def takes_port(self, host: str, port: int) -> bool:
         return port == HTTPS_PORT or (host, port) in self._allow_hosts
 
+    def may_be_public(self, host: str, port: int) -> bool:
+        """Whether a host looks as if others could find it too; only dialling would tell."""
+        try:
+            outside = reach_of(ip_address(host)) is Reach.PUBLIC
+        except ValueError:
+            outside = "." in host
+        return outside and port == HTTPS_PORT and (host, port) not in self._allow_hosts
+
     @asynccontextmanager
     async def dialled(self, host: str, port: int) -> AsyncGenerator[Stream]:
         """A connection to `host`, which is canonical; closed at the end.

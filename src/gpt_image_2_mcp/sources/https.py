@@ -83,6 +83,17 @@ class HttpsFetcher:
         except _NETWORK_ERRORS:
             raise _refusal(url, "could not be fetched", hint=_HOSTS_HINT) from None
 
+    def is_public(self, url: str) -> bool:
+        """Whether a URL may be shown to others: it would be fetched from here, and names no host by which
+        only this machine finds it.
+        """
+        try:
+            target = httpx2.URL(url)
+            host, port = self._origin(target, url)
+        except (InputError, httpx2.InvalidURL, ValueError):
+            return False
+        return self._dialler.may_be_public(host, port)
+
     async def _follow(self, asked: str) -> bytes:
         target = httpx2.URL(asked)
         for _ in range(MAX_HOPS + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
 from gpt_image_2_mcp.limits import MB, Limits
-from gpt_image_2_mcp.models import InputImage, StoredImage
+from gpt_image_2_mcp.models import ImageReference, InputImage, StoredImage
 from gpt_image_2_mcp.picture_names import AT_HAND
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots
@@ -27,6 +28,8 @@ from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
 
 READ_AT_ONCE: Final = 4
 """Inputs of one call; more would stand in memory before their total is known."""
+_FILE_ID: Final = re.compile(r"file-[A-Za-z0-9_-]{6,100}")
+"""Of the Files API: `file-` and letters. A picture of that name has an extension too."""
 
 
 class Sources:
@@ -34,7 +37,7 @@ class Sources:
 
     Without `names` none has a meaning. Without `local_paths` no file is read that a caller names, nor the
     clipboard: over HTTP they would be the server's, not theirs. With `keep_metadata` pictures are sent with
-    theirs.
+    theirs. With `pass_urls` OpenAI fetches public URLs itself.
     """
 
     def __init__(
@@ -46,11 +49,12 @@ class Sources:
         *,
         local_paths: bool = True,
         keep_metadata: bool = False,
+        pass_urls: bool = False,
         limits: Limits = Limits(),
     ) -> None:
         self._working_dir, self._roots, self._local_paths = working_dir, roots, local_paths
         self._fetcher, self._names = fetcher, names
-        self._keep_metadata, self._limits = keep_metadata, limits
+        self._keep_metadata, self._pass_urls, self._limits = keep_metadata, pass_urls, limits
 
     async def load(self, source: str) -> InputImage:
         data, origin = await self._read(source)
@@ -62,9 +66,20 @@ class Sources:
             )
         return replace(await self._checked(data, origin), origin=origin)
 
+    def refers(self, source: str) -> bool:
+        return self._reference(source) is not None
+
+    def _reference(self, source: str) -> ImageReference | None:
+        """What OpenAI is told of a picture that it has, or fetches, itself."""
+        if _FILE_ID.fullmatch(source):
+            return ImageReference("file_id", source)
+        if self._pass_urls and source[:6].lower() == "https:" and self._fetcher.is_public(source):
+            return ImageReference("image_url", source)
+        return None
+
     async def load_all(
-        self, sources: Sequence[str], mask: str | None
-    ) -> tuple[list[InputImage], InputImage | None]:
+        self, sources: Sequence[str], overlays: Sequence[str] = ()
+    ) -> tuple[list[InputImage | ImageReference], list[InputImage]]:
         if len(sources) > self._limits.inputs:
             raise InputError(f"At most {self._limits.inputs} pictures are taken, not {len(sources)}.")
         gate, left = asyncio.Semaphore(READ_AT_ONCE), self._limits.all_inputs
@@ -81,13 +96,16 @@ class Sources:
                 )
             return image
 
-        tasks = [asyncio.ensure_future(load(source)) for source in (*sources, *([mask] if mask else []))]
+        references = [self._reference(source) for source in sources]
+        read = [source for source, known in zip(sources, references, strict=True) if known is None]
+        tasks = [asyncio.ensure_future(load(source)) for source in (*read, *overlays)]
         try:
-            images = await asyncio.gather(*tasks)
+            loaded = await asyncio.gather(*tasks)
         finally:
             for task in tasks:  # what one refusal has decided need not be read
                 task.cancel()
-        return (images[:-1], images[-1]) if mask else (images, None)
+        pictures = iter(loaded)
+        return [known or next(pictures) for known in references], list(pictures)
 
     async def load_stored(self, image: StoredImage) -> InputImage:
         return await self._checked(await self.read_stored(image), str(image.path))

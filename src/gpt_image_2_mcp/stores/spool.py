@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -80,8 +80,8 @@ class FileSpool:
         Raises:
             StorageError: it cannot be written.
         """
-        header = _JOB.dump_json(job, exclude={"images": {"__all__": {"data"}}, "mask": {"data"}})
-        parts = {"job": header} | {f"in.{number}": i.data for number, i in enumerate(_inputs(job))}
+        header = _JOB.dump_json(_with_data(job, repeat(b"")))
+        parts = {"job": header} | {f"in.{number}": file.data for number, file in enumerate(job.files)}
         try:
             with _translated(self.folders[0]):
                 for name, data in parts.items():
@@ -92,11 +92,9 @@ class FileSpool:
             raise
 
     def load_job(self) -> ImageJob:
-        document = json.loads((self.folders[0] / f"{self.operation_id}.job").read_bytes())
-        images = [*document["images"], *([document["mask"]] if document["mask"] else [])]
-        for number, image in enumerate(images):
-            image["data"] = (self.folders[0] / f"{self.operation_id}.in.{number}").read_bytes()
-        return _JOB.validate_python(document)
+        job = _JOB.validate_json((self.folders[0] / f"{self.operation_id}.job").read_bytes())
+        parts = (self.folders[0] / f"{self.operation_id}.in.{number}" for number in range(len(job.files)))
+        return _with_data(job, (part.read_bytes() for part in parts))
 
     def drop_job(self) -> None:
         self._drop("job")
@@ -188,8 +186,12 @@ def _remove(path: Path) -> None:
 _JOB: Final = TypeAdapter(ImageJob)
 
 
-def _inputs(job: ImageJob) -> tuple[InputImage, ...]:
-    return (*job.images, *([job.mask] if job.mask else []))
+def _with_data(job: ImageJob, data: Iterable[bytes]) -> ImageJob:
+    """`job` with other bytes in its files, in their order."""
+    files = (replace(file, data=each) for file, each in zip(job.files, data, strict=False))
+    images = tuple(next(files) if isinstance(image, InputImage) else image for image in job.images)
+    mask = next(files) if job.mask else None
+    return replace(job, images=images, mask=mask, markup=next(files) if job.markup else None)
 
 
 class SpoolFolder:
