@@ -201,9 +201,12 @@ class Execution:
         images: list[StoredImage] = []
         damage: list[ImageServerError] = []
         total = max(operation.options.n or 1, len(answer.pictures))
+        drawing = operation.wants_drawing
         for index, picture in enumerate(answer.pictures):
             try:
-                images.append(await self._images.save(picture, operation.placement, index, total))
+                images.append(
+                    await self._images.save(picture, operation.placement, index, total, drawing=drawing)
+                )
             except UpstreamError as error:  # one bad picture must not cost the good ones
                 damage.append(error)
         if not images:
@@ -341,7 +344,8 @@ def completed(
 ) -> Completed:
     """What an operation gave, by the bytes first and by the answer's word second."""
     first, options, count = images[0], operation.options, operation.options.n or 1
-    made = {"size": str(first.size), "output_format": first.mime_type.removeprefix("image/")}
+    size = str(first.size) if first.size else answer.applied.size
+    made = {"size": size, "output_format": first.format}
     applied = answer.applied.model_copy(update=made)
     spent = pricing.cost(operation.model, answer.usage)
     if answer.usage is None and receipt.route == "responses":
@@ -352,8 +356,8 @@ def completed(
         _partials_note(operation, answer),
         *(f"One picture was lost: {error}" for error in damage),
     ]
-    if options.size not in (None, "auto", made["size"]):
-        notes.append(f"Size {options.size} was asked for and {made['size']} was made.")
+    if first.size and options.size not in (None, "auto", size):
+        notes.append(f"Size {options.size} was asked for and {size} was made.")
     if len(images) != count and not damage and not receipt.note:
         notes.append(f"{count} picture(s) were asked for and {len(images)} came.")
     said = tuple(dict.fromkeys(note for note in notes if note))
@@ -373,7 +377,10 @@ def _published_output_price(
     operation: Operation, quality: str | None, images: tuple[StoredImage, ...], partials: int
 ) -> int | None:
     model = find_model(operation.model)
-    counts = [pricing.output_tokens(model, quality or "", image.size) if model else None for image in images]
+    counts = [
+        pricing.output_tokens(model, quality or "", image.size) if model and image.size else None
+        for image in images
+    ]
     known = [count for count in counts if count is not None]
     if not model or len(known) != len(images):
         return None

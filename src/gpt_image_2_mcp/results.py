@@ -21,13 +21,17 @@ class RequestedOptions(Result):
 
 
 class ImageFile(Result):
+    """Edges are null for a drawing (SVG); an animation has its frames and how long they last."""
+
     id: str
     file_path: str
     filename: str
     size_bytes: int
     mime_type: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
+    frames: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    duration_ms: int | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class WorkingResult(Result):

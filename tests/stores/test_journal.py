@@ -31,6 +31,8 @@ from tests.stores.samples import (
     Clock,
     completed,
     database,
+    drawing,
+    film,
     ids,
     image,
     operation,
@@ -114,6 +116,34 @@ async def test_what_was_completed_comes_back_as_it_was(
     assert await journal.commit("op-1", done) is True
     expected = replace(received, state="done", changed_at=now, completed=done, phase="")
     assert await journal.get("op-1") == expected
+
+
+async def test_drawings_and_films_come_back_with_what_is_known_of_them(
+    journal: Journal, clock: Clock
+) -> None:
+    await entered(journal, clock, state="received")
+    done = replace(completed(), images=(drawing(), film()))
+    assert await journal.commit("op-1", done) is True
+    assert (await journal.get("op-1")).completed == done
+
+
+async def test_what_was_completed_before_films_were_measured_comes_back_without_that(
+    folder: Path, clock: Clock
+) -> None:
+    async with journal_in(folder, clock) as journal:
+        await entered(journal, clock, state="received")
+        await journal.commit("op-1", completed())
+
+    def age(db: sqlite3.Connection) -> None:
+        with db:
+            for path in ("$.images[0].animation",):
+                query = "UPDATE operations SET completed = json_remove(CAST(completed AS TEXT), ?)"
+                db.execute(query, (path,))
+
+    async with database(folder) as opened:
+        await opened.run(age)
+    async with journal_in(folder, clock) as journal:
+        assert (await journal.get("op-1")).completed == completed()
 
 
 async def test_an_operation_from_before_there_were_roots_comes_back_without_one(

@@ -163,7 +163,7 @@ def _resource(image: CataloguedImage) -> Resource:
         name=file.path.name,
         # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
         title=clean(image.title, _TITLE_CHARS),
-        description=f"{file.size}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
+        description=f"{file.size or 'SVG drawing'}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
         mime_type=file.mime_type,
         size=file.size_bytes,
         annotations=Annotations(audience=["user"], last_modified=image.made_at.isoformat()),

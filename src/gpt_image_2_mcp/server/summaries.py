@@ -69,8 +69,16 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
 
 def _files(images: Sequence[ImageFile], remarks: Sequence[str]) -> Iterator[str]:
     for image, remark in zip(images, (*remarks, *[""] * len(images)), strict=False):
-        facts = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}, id {image.id}"
+        facts = f"{_bytes(image.size_bytes)}, {_extent(image)}, id {image.id}"
         yield f"  - {one_line(image.file_path)} ({facts}{'; ' if remark else ''}{remark})"
+
+
+def _extent(image: ImageFile) -> str:
+    """How large a picture is, and how long."""
+    if image.width is None:
+        return "SVG drawing"
+    moving = f", {image.frames} frames in {(image.duration_ms or 0) / 1000:g} s" if image.frames else ""
+    return f"{image.width}x{image.height}{moving}"
 
 
 def _import(result: ImportResult, remarks: Sequence[str]) -> str:
