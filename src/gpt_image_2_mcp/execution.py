@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.capabilities import PARTIAL_TOKENS, find_model
+from gpt_image_2_mcp.cutouts import Backdrop, measured
 from gpt_image_2_mcp.errors import (
     ConfigurationError,
     ImageServerError,
@@ -73,6 +75,7 @@ class Execution:
         self._journal, self._gateway, self._images = journal, gateway, images
         self._spools, self._leases = spools, leases
         self._slots = Slots(limits.in_flight)
+        self._measuring = CapacityLimiter(1)  # one of the largest takes 280 MB
         self._retries = retries or RetryPolicy()
         self._sleep, self._clock = sleep, clock
 
@@ -181,7 +184,9 @@ class Execution:
             if unbilled:
                 await run_sync(spool.discard)
         else:
-            await self._journal.commit(operation.id, completed(operation, receipt, answer, images, damage))
+            backdrop = await self._look_behind(operation, images)
+            done = completed(operation, receipt, answer, images, damage, backdrop)
+            await self._journal.commit(operation.id, done)
             if not damage:
                 await run_sync(spool.discard)
 
@@ -212,6 +217,12 @@ class Execution:
         if not images:
             raise damage[0]
         return tuple(images), damage
+
+    async def _look_behind(self, operation: Operation, images: tuple[StoredImage, ...]) -> Backdrop:
+        """Whether the pictures have the transparent background that was asked for."""
+        if operation.options.background != "transparent":
+            return Backdrop()
+        return await run_sync(measured, images, limiter=self._measuring)
 
     async def recover(self) -> Recovered:
         """Go on where processes died; safe beside live ones and beside another recovery."""
@@ -341,11 +352,13 @@ def completed(
     answer: Answer,
     images: tuple[StoredImage, ...],
     damage: list[ImageServerError],
+    backdrop: Backdrop,
 ) -> Completed:
     """What an operation gave, by the bytes first and by the answer's word second."""
     first, options, count = images[0], operation.options, operation.options.n or 1
     size = str(first.size) if first.size else answer.applied.size
     made = {"size": size, "output_format": first.format}
+    made |= {"background": backdrop.background} if backdrop.background else {}
     applied = answer.applied.model_copy(update=made)
     spent = pricing.cost(operation.model, answer.usage)
     if answer.usage is None and receipt.route == "responses":
@@ -355,6 +368,7 @@ def completed(
         answer.note,
         _partials_note(operation, answer),
         *(f"One picture was lost: {error}" for error in damage),
+        *backdrop.notes,
     ]
     if first.size and options.size not in (None, "auto", size):
         notes.append(f"Size {options.size} was asked for and {size} was made.")
