@@ -375,7 +375,7 @@ def completed(
     if len(images) != count and not damage and not receipt.note:
         notes.append(f"{count} picture(s) were asked for and {len(images)} came.")
     said = tuple(dict.fromkeys(note for note in notes if note))
-    return Completed(images, applied, answer.usage, spent, receipt.route, said)
+    return Completed(images, applied, answer.usage, spent, receipt.route, said, answer.svg_usage)
 
 
 def _partials_note(operation: Operation, answer: Answer) -> str | None:

@@ -135,6 +135,16 @@ class Usage(_Said):
     cached_tokens_details: CachedTokens | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
+class SvgUsage(_Said):
+    """Tokens of the model that wrote a drawing, which are billed besides, at that model's rate."""
+
+    model: str
+    input_tokens: NonNegativeInt = 0
+    output_tokens: NonNegativeInt = 0
+    reasoning_tokens: NonNegativeInt = 0
+    total_tokens: NonNegativeInt
+
+
 class AppliedOptions(_Said):
     """What upstream or the bytes say was done; null where neither does."""
 
@@ -172,6 +182,7 @@ class Answer:
     usage: Usage | None
     note: str | None = None
     partials: int = 0
+    svg_usage: SvgUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +253,7 @@ class Completed:
     cost: int | None
     route: Route
     notes: tuple[str, ...] = ()
+    svg_usage: SvgUsage | None = None
 
 
 # Sessions

@@ -40,6 +40,7 @@ def told(operation: Operation, completed: Completed, *, sandbox: bool, session_e
         applied=completed.applied,
         images=_image_files(operation.id, completed),
         usage=completed.usage,
+        svg_usage=completed.svg_usage,
         cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
         route="responses" if completed.route == "responses" else None,
         note=" ".join(notes) or None,

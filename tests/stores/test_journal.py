@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gpt_image_2_mcp.errors import OperationNotFound, StorageError
-from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
+from gpt_image_2_mcp.models import (
+    OPEN_STATES,
+    Completed,
+    Failure,
+    Operation,
+    Placement,
+    SessionStep,
+    State,
+    SvgUsage,
+)
 from gpt_image_2_mcp.ports import Journal
 from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
@@ -122,12 +131,13 @@ async def test_drawings_and_films_come_back_with_what_is_known_of_them(
     journal: Journal, clock: Clock
 ) -> None:
     await entered(journal, clock, state="received")
-    done = replace(completed(), images=(drawing(), film()))
+    author = SvgUsage(model="gpt-6-sketch", output_tokens=900, total_tokens=940)
+    done = replace(completed(), images=(drawing(), film()), svg_usage=author)
     assert await journal.commit("op-1", done) is True
     assert (await journal.get("op-1")).completed == done
 
 
-async def test_what_was_completed_before_films_were_measured_comes_back_without_that(
+async def test_what_was_completed_before_there_were_films_and_drawings_comes_back_without_their_facts(
     folder: Path, clock: Clock
 ) -> None:
     async with journal_in(folder, clock) as journal:
@@ -136,9 +146,8 @@ async def test_what_was_completed_before_films_were_measured_comes_back_without_
 
     def age(db: sqlite3.Connection) -> None:
         with db:
-            for path in ("$.images[0].animation",):
-                query = "UPDATE operations SET completed = json_remove(CAST(completed AS TEXT), ?)"
-                db.execute(query, (path,))
+            query = "UPDATE operations SET completed = json_remove(CAST(completed AS TEXT), ?, ?)"
+            db.execute(query, ("$.images[0].animation", "$.svg_usage"))
 
     async with database(folder) as opened:
         await opened.run(age)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.models import Usage
+from gpt_image_2_mcp.models import SvgUsage, Usage
 from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
@@ -56,6 +56,8 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
     if result.cost_usd_estimated is not None:
         what = "Would have cost (sandbox, nothing was billed)" if result.sandbox else "Estimated cost"
         lines.append(f"- {what}: ${result.cost_usd_estimated:.4f}")
+    if result.svg_usage:
+        lines.append(_authored(result.svg_usage))
     if isinstance(result, SessionImageResult):
         lines.append(f"- Session: {result.session_id}, turn {result.turn}")
     if result.route:
@@ -113,6 +115,11 @@ def _tokens(usage: Usage) -> str:
     details = usage.input_tokens_details
     split = f" (text={details.text_tokens}, image={details.image_tokens})" if details else ""
     return f"input={usage.input_tokens}{split}, output={usage.output_tokens}, total={usage.total_tokens}"
+
+
+def _authored(usage: SvgUsage) -> str:
+    author = f"- SVG author {clean(usage.model, 100)}: {usage.total_tokens} tokens"
+    return f"{author}, billed in addition at that model's rate (not in the estimate)"
 
 
 def _sessions(result: ListSessionsResult) -> str:
