@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from gpt_image_2_mcp.capabilities import Size, find_model
 from gpt_image_2_mcp.cli import cli
-from gpt_image_2_mcp.models import AppliedOptions, Usage
+from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption, Shown
 from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
@@ -69,12 +69,14 @@ OBJECTS: Final[dict[str, type[BaseModel]]] = {
     "applied": AppliedOptions,
     "images[]": ImageFile,
     "usage": Usage,
+    "svg_usage": SvgUsage,
     "sessions[]": SessionSummary,
 }
 RESULTS_FOOT: Final = """
 `status` is `done` or `working`. `route`, `note`, `sandbox` and `phase` are there only when they say
-something; `session_id` and `turn` only where the picture is a turn of a session. Durations are in seconds,
-money is in USD.
+something; `session_id` and `turn` only where the picture is a turn of a session. `frames` and `duration_ms`
+are there for an animation, `svg_usage` for a drawing (SVG), whose `width` and `height` are null. Durations
+are in seconds where no unit is named, money is in USD.
 """
 
 

@@ -7,17 +7,20 @@ import zlib
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from gpt_image_2_mcp import pictures
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import UndecodablePicture
-from gpt_image_2_mcp.pictures import Preview, has_clear_pixels, preview
+from gpt_image_2_mcp.pictures import MAX_MEASURED_PIXELS, Preview, has_clear_pixels, preview, transparency
+from gpt_image_2_mcp.sandbox.paint import Commission, paint
+from tests.support.boards import LIGHT, WHITE, Tone, board, with_subject
 from tests.support.pictures import mask, noise, opened, picture
 
 
@@ -294,3 +297,188 @@ def test_a_picture_that_needs_little_of_its_budget_is_encoded_finely(
     fine = off_by(500_000)
     monkeypatch.setattr(pictures, "_DEARER", 1_000_000)
     assert fine < 0.8 * off_by(500_000)
+
+
+# Transparency
+
+
+def test_what_of_a_picture_is_clear_and_see_through_is_measured() -> None:
+    image = Image.new("RGBA", (100, 100), (200, 30, 30, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 100, 40))
+    image.paste((200, 30, 30, 128), (0, 40, 100, 50))
+    found = transparency(encoded(image, "PNG"))
+    assert (found.clear, found.see_through, found.chequered) == (0.4, 0.5, False)
+    assert not found.is_opaque
+    assert found.has_clear_parts
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP"])
+def test_a_cut_out_by_the_sandbox_is_one(format_: str) -> None:
+    found = transparency(encoded(paint(Commission(7, "a fox", (320, 240), transparent=True)), format_))
+    assert 0.05 < found.clear < 0.4
+    assert not found.is_opaque
+
+
+def test_a_palette_with_a_clear_colour_is_measured_as_it_is_shown() -> None:
+    drawn = half_clear().quantize(8)
+    assert transparency(encoded(drawn, "PNG")).clear == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        picture(),
+        picture(mode="RGBA"),
+        picture(mode="L"),
+        picture(mode="P"),
+        picture(format_="JPEG"),
+        picture(format_="GIF"),
+        picture(1, 1),
+        noise(300, 200),
+    ],
+)
+def test_what_has_no_transparent_pixel_is_opaque(data: bytes) -> None:
+    found = transparency(data)
+    assert (found.clear, found.see_through, found.chequered) == (0, 0, False)
+    assert found.is_opaque
+
+
+def test_a_stray_clear_pixel_makes_no_background() -> None:
+    image = Image.new("RGBA", (100, 100), "teal")
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    found = transparency(encoded(image, "PNG"))
+    assert found.is_opaque
+    assert not found.has_clear_parts
+
+
+def test_a_veil_is_neither_opaque_nor_clear() -> None:
+    found = transparency(encoded(Image.new("RGBA", (100, 100), (9, 9, 9, 120)), "PNG"))
+    assert not found.is_opaque
+    assert not found.has_clear_parts
+
+
+TONES: dict[str, tuple[Tone, Tone]] = {
+    "white and grey": (LIGHT, WHITE),
+    "white and nearly white": ((240, 240, 240), WHITE),
+    "greys": ((102, 102, 102), (153, 153, 153)),
+    "bluish": ((200, 208, 224), (232, 238, 248)),
+}
+
+
+@pytest.mark.parametrize(("dark", "light"), TONES.values(), ids=TONES)
+@pytest.mark.parametrize(
+    ("width", "height", "tile"),
+    [(1024, 1024, 8), (1024, 1024, 42.67), (1024, 1536, 64), (480, 480, 20), (96, 64, 4)],
+)
+def test_painted_chequers_behind_a_subject_are_seen(
+    width: int, height: int, tile: float, dark: Tone, light: Tone
+) -> None:
+    found = transparency(encoded(with_subject(board(width, height, tile, dark, light, shift=3)), "PNG"))
+    assert found.is_opaque
+    assert found.chequered
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_painted_chequers_are_seen_in_whatever_mode_the_file_has(mode: str) -> None:
+    assert transparency(encoded(with_subject(board(512, 512, 16)).convert(mode), "PNG")).chequered
+
+
+@pytest.mark.parametrize("tile", [12, 30, 64])
+def test_soft_edges_and_the_noise_of_a_jpeg_hide_no_chequers(tile: int) -> None:
+    soft = with_subject(board(1024, 1024, tile)).filter(ImageFilter.GaussianBlur(1.5))
+    assert transparency(encoded(soft, "JPEG", quality=50)).chequered
+
+
+def test_chequers_of_a_picture_of_4k_are_seen() -> None:
+    assert transparency(encoded(with_subject(board(3840, 2160, 96)), "JPEG")).chequered
+
+
+def cloth_in_the_middle() -> Image.Image:
+    image = Image.new("RGB", (512, 512), (90, 120, 60))
+    image.paste(board(300, 300, 20), (106, 106))
+    return image
+
+
+def cloth_at_the_foot() -> Image.Image:
+    image = Image.new("RGB", (512, 512), (120, 160, 220))
+    image.paste(board(512, 300, 20), (0, 212))
+    return image
+
+
+def floor_on_one_side() -> Image.Image:
+    image = Image.new("RGB", (512, 512), (120, 160, 220))
+    image.paste(board(200, 512, 20), (0, 0))
+    return image
+
+
+def two_kinds() -> Image.Image:
+    image = board(512, 512, 20)
+    image.paste(board(256, 512, 8, (60, 60, 60)), (256, 0))
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        cloth_in_the_middle(),
+        cloth_at_the_foot(),
+        floor_on_one_side(),
+        two_kinds(),
+        board(512, 512, 20, (200, 20, 30)),
+        paint(Commission(7, "a fox", (512, 512))),
+        Image.linear_gradient("L").resize((512, 512)),
+        Image.radial_gradient("L"),
+    ],
+    ids=["middle", "foot", "side", "two kinds", "red cloth", "landscape", "gradient", "rings"],
+)
+def test_chequers_that_are_the_subject_are_no_painted_background(image: Image.Image) -> None:
+    found = transparency(encoded(image, "PNG"))
+    assert found.is_opaque
+    assert not found.chequered
+
+
+def test_behind_true_transparency_nobody_looks_for_painted_chequers() -> None:
+    image = with_subject(board(512, 512, 16)).convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 200, 512, 260))
+    assert not transparency(encoded(image, "PNG")).chequered
+
+
+@given(
+    width=st.integers(1, 200),
+    height=st.integers(1, 200),
+    seed=st.integers(0, 2**32),
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_noise_of_any_shape_and_mode_is_measured_and_is_no_chequers(
+    width: int, height: int, seed: int, mode: str
+) -> None:
+    # Of coarse grain, so that chance has large tiles to lay.
+    drawn = Image.frombytes("RGBA", (width, height), Random(seed).randbytes(4 * width * height))
+    drawn = drawn.resize((3 * width, 3 * height), Image.Resampling.NEAREST)
+    drawn = drawn.convert("I").convert("I;16") if mode == "I;16" else drawn.convert(mode)
+    found = transparency(encoded(drawn, "PNG"))
+    assert 0 <= found.clear <= found.see_through <= 1
+    assert not found.chequered
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", picture()[:60], noise(60, 60)[:5000], b"GIF89a\1\0\1\0"])
+def test_what_cannot_be_decoded_cannot_be_measured(data: bytes) -> None:
+    with pytest.raises(UndecodablePicture):
+        transparency(data)
+
+
+def test_a_picture_of_too_many_pixels_is_not_measured() -> None:
+    wide = encoded(Image.new("1", (MAX_MEASURED_PIXELS // 4096 + 1, 4096)), "PNG")
+    with pytest.raises(UndecodablePicture, match="too many pixels"):
+        transparency(wide)
+
+
+def test_a_picture_of_4k_is_measured_within_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.new("RGBA", (3840, 2160)), "PNG"))
+    tracemalloc.start()
+    assert transparency(path).clear == 1
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2_000_000, "besides the pixels, which Pillow holds where this does not look"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from gpt_image_2_mcp.models import AppliedOptions
+from gpt_image_2_mcp.models import AppliedOptions, SvgUsage
 from gpt_image_2_mcp.results import (
     EndSessionResult,
+    ImageFile,
     ImageResult,
     ListSessionsResult,
     RequestedOptions,
@@ -38,6 +39,24 @@ def test_a_result_has_the_originals_keys_and_added_ones_only_where_they_say_some
     assert list(result().model_dump()) == keys
     told = result().model_copy(update={"route": "responses", "note": "n", "sandbox": True})
     assert list(told.model_dump()) == [*keys, "route", "note", "sandbox"]
+
+
+def test_what_moves_says_how_and_what_is_drawn_has_no_edges() -> None:
+    still = ImageFile(
+        id="1", file_path="/a", filename="a", size_bytes=1, mime_type="image/png", width=2, height=3
+    )
+    assert list(still.model_dump()) == list(ImageFile.model_fields)[:7]
+    film = still.model_copy(update={"frames": 9, "duration_ms": 1800})
+    assert list(film.model_dump()) == list(ImageFile.model_fields)
+    drawing = still.model_copy(update={"width": None, "height": None})
+    assert drawing.model_dump()["width"] is None
+
+
+def test_the_usage_of_a_drawings_author_stands_beside_the_pictures() -> None:
+    author = SvgUsage(model="m", total_tokens=3)
+    told = result().model_copy(update={"svg_usage": author}).model_dump()
+    assert "svg_usage" not in result().model_dump()
+    assert told["svg_usage"]["total_tokens"] == 3
 
 
 def test_a_sessions_result_names_session_and_turn_besides() -> None:

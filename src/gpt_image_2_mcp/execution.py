@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.capabilities import PARTIAL_TOKENS, find_model
+from gpt_image_2_mcp.cutouts import Backdrop, measured
 from gpt_image_2_mcp.errors import (
     ConfigurationError,
     ImageServerError,
@@ -83,6 +85,7 @@ class Execution:
         self._journal, self._gateway, self._images = journal, gateway, images
         self._spools, self._leases = spools, leases
         self._slots = Slots(limits.in_flight)
+        self._measuring = CapacityLimiter(1)  # one of the largest takes 280 MB
         self._retries = retries or RetryPolicy()
         self._sleep, self._clock = sleep, clock
 
@@ -195,7 +198,9 @@ class Execution:
             if unbilled:
                 await run_sync(spool.discard)
         else:
-            await self._journal.commit(operation.id, completed(operation, receipt, answer, images, damage))
+            backdrop = await self._look_behind(operation, images)
+            done = completed(operation, receipt, answer, images, damage, backdrop)
+            await self._journal.commit(operation.id, done)
             if not damage:
                 await run_sync(spool.discard)
 
@@ -215,14 +220,23 @@ class Execution:
         images: list[StoredImage] = []
         damage: list[ImageServerError] = []
         total = max(operation.options.n or 1, len(answer.pictures))
+        drawing = operation.wants_drawing
         for index, picture in enumerate(answer.pictures):
             try:
-                images.append(await self._images.save(picture, operation.placement, index, total))
+                images.append(
+                    await self._images.save(picture, operation.placement, index, total, drawing=drawing)
+                )
             except UpstreamError as error:  # one bad picture must not cost the good ones
                 damage.append(error)
         if not images:
             raise damage[0]
         return tuple(images), damage
+
+    async def _look_behind(self, operation: Operation, images: tuple[StoredImage, ...]) -> Backdrop:
+        """Whether the pictures have the transparent background that was asked for."""
+        if operation.options.background != "transparent":
+            return Backdrop()
+        return await run_sync(measured, images, limiter=self._measuring)
 
     async def recover(self) -> Recovered:
         """Go on where processes died; safe beside live ones and beside another recovery."""
@@ -352,10 +366,13 @@ def completed(
     answer: Answer,
     images: tuple[StoredImage, ...],
     damage: list[ImageServerError],
+    backdrop: Backdrop,
 ) -> Completed:
     """What an operation gave, by the bytes first and by the answer's word second."""
     first, options, count = images[0], operation.options, operation.options.n or 1
-    made = {"size": str(first.size), "output_format": first.mime_type.removeprefix("image/")}
+    size = str(first.size) if first.size else answer.applied.size
+    made = {"size": size, "output_format": first.format}
+    made |= {"background": backdrop.background} if backdrop.background else {}
     applied = answer.applied.model_copy(update=made)
     spent = pricing.cost(operation.model, answer.usage, receipt.route)
     if answer.usage is None and receipt.route == "responses":
@@ -365,13 +382,14 @@ def completed(
         answer.note,
         _partials_note(operation, answer),
         *(f"One picture was lost: {error}" for error in damage),
+        *backdrop.notes,
     ]
-    if options.size not in (None, "auto", made["size"]):
-        notes.append(f"Size {options.size} was asked for and {made['size']} was made.")
+    if first.size and options.size not in (None, "auto", size):
+        notes.append(f"Size {options.size} was asked for and {size} was made.")
     if len(images) != count and not damage and not receipt.note:
         notes.append(f"{count} picture(s) were asked for and {len(images)} came.")
     said = tuple(dict.fromkeys(note for note in notes if note))
-    return Completed(images, applied, answer.usage, spent, receipt.route, said)
+    return Completed(images, applied, answer.usage, spent, receipt.route, said, answer.svg_usage)
 
 
 def _partials_note(operation: Operation, answer: Answer) -> str | None:
@@ -389,7 +407,8 @@ def _published_output_price(
     model = find_model(operation.model)
     if model is None or model.tokens.factors:
         return None
-    counts = [pricing.output_tokens(model, quality or "", image.size) for image in images]
+    sizes = (image.size for image in images)
+    counts = [pricing.output_tokens(model, quality or "", size) if size else None for size in sizes]
     known = [count.expected for count in counts if count is not None]
     if len(known) != len(images):
         return None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.folders import slug
+from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 
 Action = Literal["generate", "edit"]
@@ -176,6 +177,16 @@ class Usage(_Said):
     cached_tokens_details: CachedTokens | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
+class SvgUsage(_Said):
+    """Tokens of the model that wrote a drawing, which are billed besides, at that model's rate."""
+
+    model: str
+    input_tokens: NonNegativeInt = 0
+    output_tokens: NonNegativeInt = 0
+    reasoning_tokens: NonNegativeInt = 0
+    total_tokens: NonNegativeInt
+
+
 class AppliedOptions(_Said):
     """What upstream or the bytes say was done; null where neither does."""
 
@@ -213,6 +224,7 @@ class Answer:
     usage: Usage | None
     note: str | None = None
     partials: int = 0
+    svg_usage: SvgUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +237,23 @@ class PartialPicture:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """A picture under its final name; `sha256` is of the file."""
+    """A picture under its final name; `sha256` is of the file.
+
+    `size` is None for a drawing, which has no pixels. `animation` is known of what an operation made; the
+    catalogue and sessions do not keep it.
+    """
 
     path: Path
     size_bytes: int
     mime_type: str
-    size: Size
+    size: Size | None
     sha256: str
+    animation: Animation | None = None
+
+    @property
+    def format(self) -> str:
+        """As the API calls it: `image/svg+xml` is svg."""
+        return self.mime_type.removeprefix("image/").partition("+")[0]
 
 
 ID_DIGITS: Final = 12
@@ -273,6 +295,7 @@ class Completed:
     cost: int | None
     route: Route
     notes: tuple[str, ...] = ()
+    svg_usage: SvgUsage | None = None
 
 
 # Sessions
@@ -365,6 +388,12 @@ class Operation:
     @property
     def model(self) -> str:
         return self.options.model or ""
+
+    @property
+    def wants_drawing(self) -> bool:
+        """Whether it asks for a file that is drawn by whoever opens it."""
+        format_: str | None = self.options.output_format
+        return format_ == "svg"
 
     @property
     def doing(self) -> str:

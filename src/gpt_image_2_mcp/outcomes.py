@@ -15,6 +15,7 @@ from gpt_image_2_mcp.models import (
     Operation,
     RequestOutline,
     Session,
+    StoredImage,
     image_id,
 )
 from gpt_image_2_mcp.pricing import MICRO, estimate
@@ -60,6 +61,7 @@ def told(
         applied=completed.applied,
         images=_image_files(operation.id, completed),
         usage=completed.usage,
+        svg_usage=completed.svg_usage,
         cost_usd_estimated=None if completed.cost is None else completed.cost / MICRO,
         route="responses" if completed.route == "responses" else None,
         note=" ".join(notes) or None,
@@ -118,17 +120,23 @@ def imported(operation: Operation) -> ImportResult:
 
 def _image_files(operation_id: str, completed: Completed) -> list[ImageFile]:
     return [
-        ImageFile(
-            id=image_id(operation_id, number),
-            file_path=str(image.path),
-            filename=image.path.name,
-            size_bytes=image.size_bytes,
-            mime_type=image.mime_type,
-            width=image.size.width,
-            height=image.size.height,
-        )
+        _image_file(image_id(operation_id, number), image)
         for number, image in enumerate(completed.images, start=1)
     ]
+
+
+def _image_file(id_: str, image: StoredImage) -> ImageFile:
+    return ImageFile(
+        id=id_,
+        file_path=str(image.path),
+        filename=image.path.name,
+        size_bytes=image.size_bytes,
+        mime_type=image.mime_type,
+        width=image.size.width if image.size else None,
+        height=image.size.height if image.size else None,
+        frames=image.animation.frames if image.animation else None,
+        duration_ms=image.animation.duration_ms if image.animation else None,
+    )
 
 
 def summary(session: Session) -> SessionSummary:

@@ -1,4 +1,4 @@
-"""The one door to Pillow outside the sandbox: previews of pictures, and whether a mask has anything clear.
+"""The one door to Pillow outside the sandbox: previews, and how transparent pictures and masks are.
 
 All functions block: call them in a worker thread. What Pillow guards by state of its modules, which all
 threads share, is checked here before it decodes: its limit of pixels, its warnings.
@@ -11,12 +11,13 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS, MAX_TEXT_BYTES, Size
+from gpt_image_2_mcp.chequers import LEAST_EDGE, Chequers, chequers_in
 from gpt_image_2_mcp.errors import UndecodablePicture
 from gpt_image_2_mcp.image_formats.headers import read_header
 
@@ -28,6 +29,10 @@ MAX_PIXELS: Final = MAX_INPUT_PIXELS
 
 MAX_WHOLE_PIXELS: Final = 33_177_600
 """Of a picture that can only be decoded whole, which takes three copies of four bytes a pixel: 7680x4320."""
+
+MAX_MEASURED_PIXELS: Final = 4096 * 4096
+"""Of a picture whose transparency is measured: twice the largest that the models make. A WebP takes 17 bytes
+of each, other formats at most six."""
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF")
 _HEAD_BYTES: Final = 256 * 1024
@@ -60,6 +65,16 @@ _AIM: Final = 0.94
 _MOST_ENCODES: Final = 10
 _MAX_ICC_BYTES: Final = 4096
 _CHEQUER: Final = 16
+
+_CLEAR_ALPHA: Final = 2
+_SOLID_ALPHA: Final = 250
+"""What lossy encoders leave of 0 and of 255."""
+_STRAY: Final = 0.001
+"""A smaller part of a picture than this is no background."""
+_PATCH_EDGE: Final = 192
+"""Of what is searched for chequers, in pixels: larger corners are scaled down to it, for the larger tiles."""
+_MOST_COLOURED: Final = 40
+"""Of 255, how far the colours of chequers may be from grey; a tablecloth's are further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,74 @@ def preview(
             finer = encode(_resized(frame, most), icc, _FINE_QUALITY)
             found = (most, finer) if len(finer) <= budget_bytes else found
     return Preview(found[1], "image/webp" if webp else "image/jpeg", found[0]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Transparency:
+    """What part of a picture's pixels is `clear`, and what part at least somewhat `see_through`, from 0 to 1.
+
+    `chequered`: it is opaque, and chequers as they stand for transparency fill its corners.
+    """
+
+    clear: float
+    see_through: float
+    chequered: bool = False
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.see_through < _STRAY
+
+    @property
+    def has_clear_parts(self) -> bool:
+        return self.clear >= _STRAY
+
+
+def transparency(source: Path | bytes, max_pixels: int = MAX_MEASURED_PIXELS) -> Transparency:
+    """Measure a picture, of an animation the first frame.
+
+    Raises:
+        UndecodablePicture: as `preview`.
+    """
+    with _opened(source, max_pixels) as image:
+        plain = _plain(image)
+        plain.load()
+        alphas = plain.getchannel("A").histogram() if plain.mode == "RGBA" else [0] * 255 + [1]
+        pixels = sum(alphas)
+        clear, seen = sum(alphas[: _CLEAR_ALPHA + 1]), sum(alphas[:_SOLID_ALPHA])
+        found = Transparency(clear / pixels, seen / pixels)
+        return replace(found, chequered=_is_chequered(plain)) if found.is_opaque else found
+
+
+def _is_chequered(image: Image.Image) -> bool:
+    """Whether chequers of one kind fill the two upper corners, or three: what has them in its middle or at
+    its foot alone may be a picture of a cloth or a floor.
+    """
+    shorter = min(image.size)
+    edges = dict.fromkeys((min(shorter // 4, _PATCH_EDGE), shorter // 4, shorter // 3))
+    return any(_shows_chequers(image, edge) for edge in edges if edge >= LEAST_EDGE)
+
+
+def _shows_chequers(image: Image.Image, edge: int) -> bool:
+    right, low = image.width - edge, image.height - edge
+    places = ((0, 0), (right, 0), (0, low), (right, low))
+    found = [_chequers_at(image, (x, y, x + edge, y + edge)) for x, y in places]
+    first = next((one for one in found[:2] if one), None)
+    alike = [bool(first and one and one.is_like(first)) for one in found]
+    return all(alike[:2]) or sum(alike) > 2
+
+
+def _chequers_at(image: Image.Image, box: tuple[int, int, int, int]) -> Chequers | None:
+    from PIL import Image, ImageChops, ImageStat
+
+    corner = image.crop(box).convert("RGB")
+    if corner.width > _PATCH_EDGE:
+        corner = corner.resize((_PATCH_EDGE, _PATCH_EDGE), Image.Resampling.BOX)
+    red, green, blue = corner.split()
+    most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    least = ImageChops.darker(ImageChops.darker(red, green), blue)
+    if ImageStat.Stat(ImageChops.subtract(most, least)).mean[0] > _MOST_COLOURED:
+        return None
+    return chequers_in(corner.convert("L").tobytes(), corner.width)
 
 
 def has_clear_pixels(mask: bytes, max_pixels: int = MAX_PIXELS) -> bool:

@@ -239,12 +239,19 @@ class ImageStore(Protocol):
         """
 
     async def save(
-        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int
+        self,
+        picture: EncodedPicture | bytes,
+        placement: Placement,
+        index: int,
+        count: int,
+        *,
+        drawing: bool = False,
     ) -> StoredImage:
         """Write `picture` to its final file: never partial, never over another file; twice is once.
 
         Raises:
-            InvalidAnswer: the text is not base64 or the bytes are no picture.
+            InvalidAnswer: the text is not base64 or the bytes are no picture; an SVG is one where a `drawing`
+                was asked for.
             StorageError: the file cannot be written.
         """
 

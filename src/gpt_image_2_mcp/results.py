@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from gpt_image_2_mcp.models import AppliedOptions, Route, Usage
+from gpt_image_2_mcp.models import AppliedOptions, Route, SvgUsage, Usage
 
 
 class Result(BaseModel):
@@ -21,13 +21,17 @@ class RequestedOptions(Result):
 
 
 class ImageFile(Result):
+    """Edges are null for a drawing (SVG); an animation has its frames and how long they last."""
+
     id: str
     file_path: str
     filename: str
     size_bytes: int
     mime_type: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
+    frames: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    duration_ms: int | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class WorkingResult(Result):
@@ -60,6 +64,9 @@ class ImageResult(Result):
     applied: Annotated[AppliedOptions, WithJsonSchema(_OPEN)]
     images: Annotated[list[ImageFile], WithJsonSchema(_PICTURES)]
     usage: Usage | None
+    svg_usage: Annotated[SvgUsage | None, WithJsonSchema(_OPEN)] = Field(
+        default=None, exclude_if=lambda value: value is None
+    )
     cost_usd_estimated: float | None
     route: Route | None = Field(default=None, exclude_if=lambda value: value is None)
     note: str | None = Field(default=None, exclude_if=lambda value: value is None)

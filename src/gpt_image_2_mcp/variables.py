@@ -66,7 +66,7 @@ TABLE: Final = (
     ),
     Setting(
         "GPT_IMAGE_2_PASS_URLS",
-        "1 has OpenAI fetch public https URLs of input pictures itself: less traffic, but their metadata stays "
+        "1 has OpenAI fetch public https URLs of pictures itself: less traffic, but their metadata stays "
         "in, and masks are not checked against them.",
         "0",
     ),

@@ -17,8 +17,16 @@ from gpt_image_2_mcp.errors import (
     UpstreamError,
     UpstreamFailure,
 )
-from gpt_image_2_mcp.gateways.images import ImagesGateway, read_applied, read_usage
-from gpt_image_2_mcp.models import Answer, AppliedOptions, CachedTokens, OutputTokens, Receipt, Usage
+from gpt_image_2_mcp.gateways.images import ImagesGateway, read_applied, read_svg_usage, read_usage
+from gpt_image_2_mcp.models import (
+    Answer,
+    AppliedOptions,
+    CachedTokens,
+    OutputTokens,
+    Receipt,
+    SvgUsage,
+    Usage,
+)
 from gpt_image_2_mcp.pricing import cost
 from tests.gateways.samples import (
     OPERATION,
@@ -279,6 +287,31 @@ def test_usage_is_read_with_all_its_details() -> None:
     assert usage.output_tokens_details == OutputTokens(text_tokens=3, image_tokens=193)
     assert usage.cached_tokens_details == CachedTokens(cached_text_tokens=7, cached_image_tokens=8)
     assert cost("gpt-image-2", usage) is not None
+
+
+AUTHOR = {"model": "gpt-6-sketch", "input_tokens": 40, "output_tokens": 900, "reasoning_tokens": 256}
+
+
+def test_what_the_author_of_a_drawing_took_is_read_beside_the_usage(tmp_path: Path) -> None:
+    answer = read(tmp_path, images_answer("QUJD", svg_usage={**AUTHOR, "total_tokens": 940, "more": 1}))
+    assert answer.svg_usage == SvgUsage.model_validate({**AUTHOR, "total_tokens": 940})
+    assert answer.usage == Usage.model_validate(USAGE)
+
+
+@pytest.mark.parametrize(
+    "said", [None, [], "940", AUTHOR, {**AUTHOR, "total_tokens": -1}, {"total_tokens": 9}, {"anything": 1}]
+)
+def test_misshapen_usage_of_an_author_counts_as_none_and_costs_no_drawing(said: Any, tmp_path: Path) -> None:
+    answer = read(tmp_path, images_answer("QUJD", svg_usage=said))
+    assert answer.pictures
+    assert answer.svg_usage is None
+
+
+def test_an_authors_name_is_a_strangers_text() -> None:
+    found = read_svg_usage({"model": "a\x1b[2J\n" + "b" * 5000, "total_tokens": 1})
+    assert found is not None
+    assert found.model.isprintable()
+    assert len(found.model) <= 100
 
 
 def test_usage_without_details_is_usage() -> None:

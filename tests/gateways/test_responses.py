@@ -34,6 +34,7 @@ from gpt_image_2_mcp.models import (
     InputTokens,
     OutputTokens,
     Receipt,
+    SvgUsage,
     Usage,
 )
 from tests.gateways.samples import (
@@ -619,6 +620,13 @@ def test_usage_of_some_legs_only_is_not_given_as_the_whole(tmp_path: Path) -> No
 @pytest.mark.parametrize("holder", [None, [], 5, "text"])
 def test_a_misshapen_holder_of_usage_costs_no_picture(holder: Any, tmp_path: Path) -> None:
     assert read(tmp_path, {**responses_answer(), "tool_usage": holder}).pictures
+
+
+def test_what_the_author_of_a_drawing_took_is_read_from_its_call(tmp_path: Path) -> None:
+    author = {"model": "gpt-6-sketch", "output_tokens": 900, "total_tokens": 940}
+    answer = read(tmp_path, responses_answer(svg_usage=author))
+    assert answer.svg_usage == SvgUsage(model="gpt-6-sketch", output_tokens=900, total_tokens=940)
+    assert read(tmp_path, responses_answer(svg_usage={"total_tokens": "?"})).svg_usage is None
 
 
 def test_the_host_models_own_usage_is_not_the_pictures(tmp_path: Path) -> None:

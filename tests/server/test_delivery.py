@@ -12,7 +12,7 @@ import pytest
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from PIL import Image
 
-from gpt_image_2_mcp.models import AppliedOptions
+from gpt_image_2_mcp.models import AppliedOptions, SvgUsage
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.results import (
     EndSessionResult,
@@ -22,9 +22,9 @@ from gpt_image_2_mcp.results import (
     RequestedOptions,
     WorkingResult,
 )
-from gpt_image_2_mcp.server.delivery import ENVELOPE_BYTES, Delivery, wire_bytes
+from gpt_image_2_mcp.server.delivery import ENVELOPE_BYTES, FIRST_FRAME, Delivery, wire_bytes
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile, named
-from tests.support.pictures import noise, opened, picture
+from tests.support.pictures import animation, noise, opened, picture
 
 pytestmark = pytest.mark.anyio
 MODES: tuple[Inline, ...] = ("auto", "preview", "full", "none")
@@ -255,6 +255,86 @@ async def test_what_the_bytes_are_is_what_they_are_called(tmp_path: Path) -> Non
     image = kept(tmp_path, "a.png", picture(format_="JPEG"))
     (block,) = shown(await Delivery().deliver(result_of(image)))
     assert block.mime_type == "image/jpeg"
+
+
+# Drawings and films
+
+
+def drawn(folder: Path) -> ImageFile:
+    data = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    image = kept(folder, "a.svg", data, "image/svg+xml")
+    return image.model_copy(update={"width": None, "height": None})
+
+
+@pytest.mark.parametrize("mode", ["auto", "preview", "full"])
+async def test_a_drawing_is_told_and_not_shown(tmp_path: Path, mode: Inline) -> None:
+    image = drawn(tmp_path)
+    result = await Delivery().deliver(result_of(image), mode)
+    assert [block.type for block in result.content] == ["text"]
+    told = f"71 B, SVG drawing, id {image.id}; an SVG file, which is not shown here: open it)"
+    assert f"{image.file_path} ({told}" in said(result)
+    assert "script" not in result.model_dump_json()
+    assert (facts(result)["images"][0]["width"], facts(result)["images"][0]["height"]) == (None, None)
+    assert facts(result)["note"] == "1 of 1 pictures could not be shown here: open the files."
+
+
+async def test_beside_a_drawing_pictures_are_shown(tmp_path: Path) -> None:
+    result = await Delivery().deliver(result_of(drawn(tmp_path), kept(tmp_path, "b.png", picture())))
+    assert len(shown(result)) == 1
+
+
+def film(folder: Path, frames: int = 5) -> ImageFile:
+    image = kept(folder, "a.gif", animation(frames, 120), "image/gif")
+    return image.model_copy(update={"width": 64, "height": 48, "frames": frames, "duration_ms": 120 * frames})
+
+
+@pytest.mark.parametrize("mode", ["auto", "preview", "full"])
+@pytest.mark.parametrize("webp", [True, False])
+async def test_of_a_film_the_first_frame_is_shown_and_said_to_be_one(
+    tmp_path: Path, webp: bool, mode: Inline
+) -> None:
+    image = film(tmp_path)
+    result = await Delivery(small(webp=webp)).deliver(result_of(image), mode)
+    (block,) = shown(result)
+    assert block.mime_type == ("image/webp" if webp else "image/jpeg")
+    frame = opened(base64.b64decode(block.data)).convert("RGB")
+    red, green, blue = frame.getpixel((30, 20))  # type: ignore[misc]
+    assert (frame.size, red > 200, green < 80, blue < 80) == ((64, 48), True, True, True)
+    told = f"64x48, 5 frames in 0.6 s, id {image.id}; first frame of 5 shown here as a preview of 64x48)"
+    assert told in said(result)
+    assert facts(result)["note"].endswith(FIRST_FRAME)
+    assert (facts(result)["images"][0]["frames"], facts(result)["images"][0]["duration_ms"]) == (5, 600)
+
+
+async def test_a_gif_of_one_frame_is_a_picture_like_others(tmp_path: Path) -> None:
+    image = kept(tmp_path, "a.gif", picture(format_="GIF"), "image/gif")
+    result = await Delivery().deliver(result_of(image))
+    assert len(shown(result)) == 1
+    assert "1x1, id 0123456789ab-1; shown here as a preview of 64x48)" in said(result)
+    assert "frames" not in facts(result)["images"][0]
+
+
+async def test_a_film_that_is_not_shown_has_no_first_frame(tmp_path: Path) -> None:
+    result = await Delivery().deliver(result_of(film(tmp_path)), "none")
+    assert shown(result) == []
+    assert "first frame" not in said(result)
+
+
+async def test_films_among_many_pictures_stay_within_what_the_client_takes(tmp_path: Path) -> None:
+    images = [film(tmp_path, 16), drawn(tmp_path), *[kept(tmp_path, "b.png", noise(700, 700))] * 7]
+    for mode in MODES:
+        result = await Delivery().deliver(result_of(*images, prompt="x" * 9000), mode)
+        assert wire_bytes(result) + ENVELOPE_BYTES <= (DEFAULT.cap if mode == "full" else DEFAULT.budget)
+
+
+async def test_what_the_author_of_a_drawing_took_is_told_on_a_line_of_its_own(tmp_path: Path) -> None:
+    usage = SvgUsage(model="gpt-6-sketch", input_tokens=40, output_tokens=900, total_tokens=940)
+    result = await Delivery().deliver(result_of(drawn(tmp_path)).model_copy(update={"svg_usage": usage}))
+    line = (
+        "- SVG author gpt-6-sketch: 940 tokens, billed in addition at that model's rate (not in the estimate)"
+    )
+    assert line in said(result).splitlines()
+    assert facts(result)["svg_usage"] == usage.model_dump()
 
 
 # Structured content

@@ -18,6 +18,7 @@ from mcp.types import (
     INVALID_REQUEST,
     BlobResourceContents,
     ResourceListChangedNotification,
+    ResourceTemplateReference,
 )
 
 from gpt_image_2_mcp.results import ImageFile
@@ -26,8 +27,8 @@ from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.refusals import RESOURCE_NOT_FOUND, guarded
 from gpt_image_2_mcp.server.resources import PREVIEW_BYTES, Resources, links_to
-from tests.support.pictures import noise, opened, picture
-from tests.support.services import Bench
+from tests.support.pictures import animation, noise, opened, picture
+from tests.support.services import Bench, entered
 from tests.support.upstreams import canned, sandboxed, tiny
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +111,72 @@ async def test_a_saved_picture_may_be_kept_by_its_reader_alone_and_for_long(benc
     assert read.cache_scope == "private"
     assert read.ttl_ms is not None
     assert read.ttl_ms > 86_400_000
+
+
+# Drawings and films
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+async def test_a_drawing_is_read_as_it_was_saved_and_never_rendered(bench: Bench, era: Era) -> None:
+    id_ = f"{(await entered(bench, SVG)).id[:12]}-1"
+    async with connected(bench, era) as client:
+        assert await blob(client, f"image://{id_}") == (SVG, "image/svg+xml")
+        with pytest.raises(MCPError, match="SVG file, which is not rendered here") as caught:
+            await client.read_resource(f"image://{id_}/preview")
+    assert caught.value.error.code == INVALID_REQUEST
+    assert f"Read image://{id_}, or open the file: {bench.pictures}" in caught.value.error.message
+
+
+async def test_a_drawing_larger_than_the_client_takes_is_told_by_its_path_alone(bench: Bench) -> None:
+    operation = await entered(bench, SVG + b"\n" * 9000)
+    tiny_client = Preferences(replace(DEFAULT, cap=4000))
+    async with Client(create_server(bench.service(), tiny_client)) as client:
+        with pytest.raises(MCPError, match="Open the file: ") as caught:
+            await client.read_resource(f"image://{operation.id[:12]}-1")
+    assert "preview" not in caught.value.error.message
+
+
+async def test_a_film_is_read_whole_and_its_preview_is_the_first_frame(bench: Bench, era: Era) -> None:
+    id_ = f"{(await entered(bench, animation(4))).id[:12]}-1"
+    async with connected(bench, era) as client:
+        assert await blob(client, f"image://{id_}") == (animation(4), "image/gif")
+        data, mime_type = await blob(client, f"image://{id_}/preview")
+    red, green, _ = opened(data).convert("RGB").getpixel((30, 20))  # type: ignore[misc]
+    assert mime_type != "image/gif"
+    assert (red > 200, green < 80) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "described", "mime_type"),
+    [(SVG, "SVG drawing", "image/svg+xml"), (animation(4), "64x48", "image/gif")],
+)
+async def test_drawings_and_films_are_listed_completed_and_linked_to(
+    bench: Bench, data: bytes, described: str, mime_type: str
+) -> None:
+    operation = await entered(bench, data)
+    async with connected(bench) as client:
+        (listed,) = (await client.list_resources()).resources
+        reference = ResourceTemplateReference(type="ref/resource", uri="image://{id}")
+        completion = await client.complete(reference, {"name": "id", "value": "0123"})
+        told = await client.call_tool("get_result", {"operation_id": operation.id})
+    assert (listed.uri, listed.mime_type) == (f"image://{operation.id[:12]}-1", mime_type)
+    assert listed.description is not None
+    assert listed.description.startswith(f"{described}, 2026-11-22")
+    assert completion.completion.values == [f"{operation.id[:12]}-1"]
+    (link,) = links_to([ImageFile.model_validate(image) for image in told.structured_content["images"]])
+    assert (link.uri, link.mime_type, link.size) == (listed.uri, mime_type, len(data))
+
+
+@pytest.mark.parametrize(("data", "what"), [(SVG, "an SVG drawing"), (animation(4), "a GIF picture")])
+@pytest.mark.parametrize("source", ["latest", "image://0123456789ab-1"])
+async def test_no_drawing_and_no_film_is_an_input(bench: Bench, data: bytes, what: str, source: str) -> None:
+    await entered(bench, data)
+    async with connected(bench) as client:
+        result = await client.call_tool("edit_image", {"prompt": "bluer", "images": [source]})
+    assert result.is_error
+    assert what in result.content[0].text  # type: ignore[union-attr]
+    assert bench.recorder.posts == []
 
 
 # What cannot be read

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gpt_image_2_mcp.capabilities import Size
+from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.models import (
     AppliedOptions,
     Completed,
@@ -59,6 +60,15 @@ class Clock:
 def image(number: int = 1) -> StoredImage:
     path = Path(f"/pictures/session-turn{number}.png")
     return StoredImage(path, 123_456, "image/png", Size(1024, 640), f"{number:064x}")
+
+
+def drawing() -> StoredImage:
+    return StoredImage(Path("/pictures/image.svg"), 2_345, "image/svg+xml", None, "d" * 64)
+
+
+def film() -> StoredImage:
+    path = Path("/pictures/image.gif")
+    return StoredImage(path, 654_321, "image/gif", Size(512, 512), "f" * 64, Animation(9, 1800))
 
 
 def operation(clock: Clock, id_: str = "op-1", **more: Any) -> Operation:

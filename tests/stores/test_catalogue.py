@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gpt_image_2_mcp.ports import Catalogue
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.sqlite import Database
-from tests.stores.samples import Clock, completed, database, image, operation
+from tests.stores.samples import Clock, completed, database, drawing, film, image, operation
 
 pytestmark = pytest.mark.anyio
 FIRST = "3f9a1c0b7d2e" + "0" * 20
@@ -49,6 +50,19 @@ async def test_a_picture_comes_back_as_it_was_entered(
     assert found.image == image(8)
     assert (found.id, found.full_id) == ("3f9a1c0b7d2e-2", f"{FIRST}-2")
     assert (found.operation_id, found.number, found.title, found.made_at) == (FIRST, 2, "a \u72d0", now)
+
+
+async def test_drawings_and_films_are_listed_and_found_as_pictures_are(
+    opened: Database, catalogue: Catalogue, clock: Clock
+) -> None:
+    journal = SqliteJournal(opened, clock)
+    await journal.reserve(operation(clock, FIRST))
+    await journal.move(FIRST, "reserved", "received")
+    await journal.commit(FIRST, replace(completed(), images=(drawing(), film())))
+    assert (await catalogue.find(f"{FIRST}-1")).image == drawing()
+    assert {found.image.mime_type for found in await catalogue.recent(9)} == {"image/svg+xml", "image/gif"}
+    found = (await catalogue.find(f"{FIRST}-2")).image
+    assert found == replace(film(), animation=None), "how it moves stands with the operation alone"
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,13 @@ from PIL import Image
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
+from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import real_path
 from gpt_image_2_mcp.stores import _decoding, files
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.walking import Folder
-from tests.support.pictures import picture
+from tests.support.pictures import animation, picture
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -101,6 +102,53 @@ async def test_the_extension_follows_the_real_bytes(
 
     assert stored.path.suffix == f".{extension}"
     assert stored.mime_type == mime_type
+
+
+SVG = b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="http://www.w3.org/2000/svg"/>\n'
+
+
+async def test_a_drawing_is_written_byte_for_byte_where_one_was_asked_for(
+    tmp_path: Path, placement: Placement
+) -> None:
+    stored = await FileImageStore().save(encoded(tmp_path, SVG), placement, 0, 1, drawing=True)
+
+    assert stored.path.name == "image-20260422-150301-a1b2c3.svg"
+    assert (stored.mime_type, stored.format, stored.size) == ("image/svg+xml", "svg", None)
+    assert stored.path.read_bytes() == SVG
+    assert names(placement.folder) == [stored.path.name]
+
+
+async def test_a_drawing_that_nobody_asked_for_is_no_picture(tmp_path: Path, placement: Placement) -> None:
+    with pytest.raises(InvalidAnswer, match="no known format"):
+        await saved(encoded(tmp_path, SVG), placement)
+
+    assert names(placement.folder) == []
+
+
+@pytest.mark.parametrize("data", [b"<html><svg></svg></html>", b"Sorry, no <svg> today", b""])
+async def test_what_is_no_drawing_is_not_saved_as_one(
+    tmp_path: Path, placement: Placement, data: bytes
+) -> None:
+    with pytest.raises(InvalidAnswer, match="no known format"):
+        await FileImageStore().save(encoded(tmp_path, data), placement, 0, 1, drawing=True)
+
+    assert names(placement.folder) == []
+
+
+async def test_pixels_that_come_instead_of_a_drawing_are_kept_as_what_they_are(
+    tmp_path: Path, placement: Placement
+) -> None:
+    stored = await FileImageStore().save(encoded(tmp_path, PNG), placement, 0, 1, drawing=True)
+
+    assert (stored.path.suffix, stored.mime_type, stored.size) == (".png", "image/png", Size(64, 48))
+
+
+async def test_of_an_animation_the_frames_are_counted(tmp_path: Path, placement: Placement) -> None:
+    data = animation(5, 120)
+    stored = await saved(encoded(tmp_path, data), placement)
+
+    assert stored.animation == Animation(5, 600)
+    assert stored.path.read_bytes() == data
 
 
 async def test_a_picture_that_is_there_already_is_written_as_it_is(placement: Placement) -> None:
@@ -396,7 +444,7 @@ async def test_each_picture_has_a_temporary_name_of_its_own_that_another_process
     publish = files._publish
 
     def watched(draft: Any, *args: Any) -> str:
-        seen.append(draft.name)
+        seen.append(draft.path.name)
         return publish(draft, *args)
 
     monkeypatch.setattr(files, "_publish", watched)

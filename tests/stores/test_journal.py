@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gpt_image_2_mcp.errors import OperationNotFound, StorageError
-from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
+from gpt_image_2_mcp.models import (
+    OPEN_STATES,
+    Completed,
+    Failure,
+    Operation,
+    Placement,
+    SessionStep,
+    State,
+    SvgUsage,
+)
 from gpt_image_2_mcp.ports import Journal
 from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
@@ -31,6 +40,8 @@ from tests.stores.samples import (
     Clock,
     completed,
     database,
+    drawing,
+    film,
     ids,
     image,
     operation,
@@ -119,6 +130,34 @@ async def test_what_was_completed_comes_back_as_it_was(
     assert await journal.commit("op-1", done) is True
     expected = replace(received, state="done", changed_at=now, completed=done, phase="")
     assert await journal.get("op-1") == expected
+
+
+async def test_drawings_and_films_come_back_with_what_is_known_of_them(
+    journal: Journal, clock: Clock
+) -> None:
+    await entered(journal, clock, state="received")
+    author = SvgUsage(model="gpt-6-sketch", output_tokens=900, total_tokens=940)
+    done = replace(completed(), images=(drawing(), film()), svg_usage=author)
+    assert await journal.commit("op-1", done) is True
+    assert (await journal.get("op-1")).completed == done
+
+
+async def test_what_was_completed_before_there_were_films_and_drawings_comes_back_without_their_facts(
+    folder: Path, clock: Clock
+) -> None:
+    async with journal_in(folder, clock) as journal:
+        await entered(journal, clock, state="received")
+        await journal.commit("op-1", completed())
+
+    def age(db: sqlite3.Connection) -> None:
+        with db:
+            query = "UPDATE operations SET completed = json_remove(CAST(completed AS TEXT), ?, ?)"
+            db.execute(query, ("$.images[0].animation", "$.svg_usage"))
+
+    async with database(folder) as opened:
+        await opened.run(age)
+    async with journal_in(folder, clock) as journal:
+        assert (await journal.get("op-1")).completed == completed()
 
 
 async def test_an_operation_from_before_there_were_roots_comes_back_without_one(

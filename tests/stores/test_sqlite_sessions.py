@@ -19,7 +19,18 @@ from gpt_image_2_mcp.errors import SessionNotFound
 from gpt_image_2_mcp.requests import TurnOptions
 from gpt_image_2_mcp.stores import sqlite_sessions as module
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
-from tests.stores.samples import Clock, begin, ids, image, mode, posix, sqlite_sessions, take_turn, turn_of
+from tests.stores.samples import (
+    Clock,
+    begin,
+    drawing,
+    ids,
+    image,
+    mode,
+    posix,
+    sqlite_sessions,
+    take_turn,
+    turn_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +68,14 @@ async def test_sessions_outlive_the_store(folder: Path, clock: Clock) -> None:
 
     async with sqlite_sessions(folder, clock) as store:
         assert await store.active() == kept
+
+
+async def test_the_drawing_of_a_turn_outlives_the_store(folder: Path, clock: Clock) -> None:
+    async with sqlite_sessions(folder, clock) as store:
+        assert await store.keep(turn_of("s1", 1, clock), drawing()) is True
+    async with sqlite_sessions(folder, clock) as store:
+        (kept,) = await store.active()
+    assert kept.last.image == drawing()
 
 
 async def test_the_time_of_another_zone_is_kept_as_the_same_moment(folder: Path, clock: Clock) -> None:

@@ -292,7 +292,13 @@ class Nowhere(ImageStore):
     async def prepare(self, placement: Placement, expected_bytes: int) -> None: ...
 
     async def save(
-        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int
+        self,
+        picture: EncodedPicture | bytes,
+        placement: Placement,
+        index: int,
+        count: int,
+        *,
+        drawing: bool = False,
     ) -> StoredImage:
         return _stored()
 

@@ -30,6 +30,14 @@ def noise(width: int, height: int, format_: Literal["PNG", "JPEG", "WEBP"] = "PN
     return buffer.getvalue()
 
 
+def animation(frames: int, frame_ms: int = 200, width: int = 64, height: int = 48) -> bytes:
+    """A GIF of so many one-colour frames, the first of them red."""
+    drawn = [Image.new("RGB", (width, height), f"hsl({n * 360 // frames},90%,50%)") for n in range(frames)]
+    buffer = BytesIO()
+    drawn[0].save(buffer, "GIF", save_all=True, append_images=drawn[1:], duration=frame_ms, loop=0)
+    return buffer.getvalue()
+
+
 def mask(width: int = 64, height: int = 48) -> bytes:
     """A mask whose left half is transparent: edit here."""
     image = Image.new("RGBA", (width, height), "black")

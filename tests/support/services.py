@@ -16,8 +16,10 @@ from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.limits import Limits
+from gpt_image_2_mcp.models import AppliedOptions, Completed, Operation, Placement
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
+from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.results import DryRunResult, ImageResult, SessionImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
@@ -160,6 +162,28 @@ class Bench:
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.pictures.iterdir())
+
+
+async def entered(bench: Bench, data: bytes) -> Operation:
+    """A picture that a call made, as its end leaves it on disk, in the journal and in the catalogue."""
+    placement = Placement(bench.pictures, "image", "20261122-150301", "0123456789ab" + "0" * 20)
+    image = await bench.images.save(data, placement, 0, 1, drawing=True)
+    applied = AppliedOptions(size="1024x1024", quality=None, background=None, output_format=image.format)
+    operation = Operation(
+        id=placement.token,
+        state="done",
+        action="generate",
+        prompt="A red fox",
+        options=RenderOptions(model="gpt-image-2.6-flare"),
+        placement=placement,
+        fingerprint="",
+        server="",
+        created_at=bench.clock(),
+        changed_at=bench.clock(),
+        completed=Completed((image,), applied, None, None, "images"),
+    )
+    await bench.journal().record(operation)
+    return operation
 
 
 def made(result: BaseModel) -> ImageResult:

@@ -32,9 +32,11 @@ from gpt_image_2_mcp.models import (
     Receipt,
     RequestOutline,
     SentFile,
+    SvgUsage,
     Usage,
 )
 from gpt_image_2_mcp.ports import Spool, Tell
+from gpt_image_2_mcp.redaction import clean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,6 +48,7 @@ _APPLIED: Final = {
 BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
 NO_PICTURE: Final = "OpenAI's answer holds no picture."
 _SLICE: Final = 1024 * 1024
+_LONGEST_MODEL: Final = 100
 CUT: Final = "OpenAI's stream ended before the picture was complete."
 
 
@@ -94,7 +97,13 @@ def _read_whole(body: Body) -> Answer:
         raise InvalidAnswer(NO_PICTURE)
     missing = len(entries) - len(pictures)
     note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
-    return Answer(pictures, read_applied(document), read_usage(document.get("usage")), note)
+    return Answer(
+        pictures,
+        read_applied(document),
+        read_usage(document.get("usage")),
+        note,
+        svg_usage=read_svg_usage(document.get("svg_usage")),
+    )
 
 
 def _read_stream(path: Path) -> Answer:
@@ -254,6 +263,15 @@ def read_usage(value: object) -> Usage | None:
         return Usage.model_validate(value)
     except ValidationError:
         return None
+
+
+def read_svg_usage(value: object) -> SvgUsage | None:
+    """What the author of a drawing took, with its name made safe to show; None where nothing is said."""
+    try:
+        found = SvgUsage.model_validate(value)
+    except ValidationError:
+        return None
+    return found.model_copy(update={"model": clean(found.model, _LONGEST_MODEL)})
 
 
 def sum_usages(usages: list[Usage]) -> Usage:

@@ -30,7 +30,14 @@ from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_stream
 from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
-from gpt_image_2_mcp.gateways.images import CUT, api_options, read_applied, read_usage, sum_usages
+from gpt_image_2_mcp.gateways.images import (
+    CUT,
+    api_options,
+    read_applied,
+    read_svg_usage,
+    read_usage,
+    sum_usages,
+)
 from gpt_image_2_mcp.models import (
     Answer,
     EncodedPicture,
@@ -204,7 +211,7 @@ class ResponsesGateway:
         pictures: list[EncodedPicture] = []
         usages: list[Usage | None] = []
         errors: list[UpstreamError] = []
-        applied, partials = read_applied({}), 0
+        applied, partials, author = read_applied({}), 0, None
         for path in receipt.bodies:
             try:
                 body, came = _read_leg(path, torn=receipt.torn)
@@ -214,14 +221,14 @@ class ResponsesGateway:
                 continue
             pictures += found
             partials += came
-            applied = read_applied(call)
+            applied, author = read_applied(call), author or read_svg_usage(call.get("svg_usage"))
             usages.append(_tool_usage(body.document))
         if not pictures:
             raise min(errors, key=_gravity)
         usage = sum_usages([u for u in usages if u]) if all(usages) else None
         failed = f"{len(errors)} more failed: {errors[0].message}" if errors else None
         notes = [note for note in (failed, None if usage else UNDERCOUNTED) if note]
-        return Answer(tuple(pictures), applied, usage, " ".join(notes) or None, partials)
+        return Answer(tuple(pictures), applied, usage, " ".join(notes) or None, partials, author)
 
 
 def _referred(image: ImageReference) -> dict[str, str]:

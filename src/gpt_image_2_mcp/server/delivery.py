@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from gpt_image_2_mcp.errors import ImageServerError, UndecodablePicture
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.image_formats.layout import ImageHeader
+from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
 from gpt_image_2_mcp.pictures import MAX_PIXELS, preview
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import Inline
@@ -34,8 +35,9 @@ ENVELOPE_BYTES: Final = 500
 _BLOCK_BYTES: Final = 80
 _LEAST_BYTES: Final = 3000
 """Of JSON: a picture in less would be a stamp."""
+FIRST_FRAME: Final = "Of an animation the first frame is shown."
 _LONGEST_REMARK: Final = 100
-_LONGEST_NOTE: Final = 160
+_LONGEST_NOTE: Final = 220
 
 
 def no_links(_pictures: Sequence[ImageFile]) -> Sequence[ResourceLink]:
@@ -75,7 +77,9 @@ class Delivery:
         longest = [Showing("?" * _LONGEST_REMARK)] * len(result.images)
         said = wire_bytes(self._compose(_noted(result, "?" * _LONGEST_NOTE), longest))
         shown = await self._show(result.images, limit - said - ENVELOPE_BYTES, mode)
-        return self._compose(_noted(result, _note(shown, mode)), shown)
+        moving = any(image.frames and one.block for image, one in zip(result.images, shown, strict=True))
+        note = f"{_note(shown, mode)}{' ' + FIRST_FRAME if moving else ''}"
+        return self._compose(_noted(result, note), shown)
 
     async def _show(self, images: Sequence[ImageFile], room: int, mode: Inline) -> list[Showing]:
         """Each picture whole where that fits, else as large as its share of the room allows.
@@ -92,10 +96,12 @@ class Delivery:
         return [shown[index] for index in range(len(images))]
 
     def _open(self, image: ImageFile, share: int, mode: Inline) -> Showing:
+        if image.mime_type == SVG:
+            return Showing("an SVG file, which is not shown here: open it")
         path = Path(image.file_path)
         try:
             whole = None if mode == "preview" else self._whole(path, share, mode)
-            return whole or self._preview(path, share)
+            return whole or self._preview(path, share, image.frames)
         except UndecodablePicture as error:
             return Showing(f"not shown here: {error.message}"[:_LONGEST_REMARK])
         except OSError as error:
@@ -113,21 +119,22 @@ class Delivery:
 
     def _takes(self, header: ImageHeader, mode: Inline) -> bool:
         longest = max(header.size.width, header.size.height)
-        if header.size.pixels > MAX_PIXELS:
+        if header.size.pixels > MAX_PIXELS or header.format == "gif":  # of the models' APIs none takes films
             return False
         if mode == "full":
             return True
         formats = ("png", "jpeg", "webp") if self.profile.webp else ("png", "jpeg")
         return header.format in formats and longest <= (self.profile.max_edge or longest)
 
-    def _preview(self, path: Path, share: int) -> Showing:
+    def _preview(self, path: Path, share: int, frames: int | None) -> Showing:
         made = None
         if share >= _LEAST_BYTES:
             budget = (share - _BLOCK_BYTES) // 4 * 3
             made = preview(path, budget, webp=self.profile.webp, max_edge=self.profile.max_edge)
         if made is None:
             return Showing("not shown here: this client's results have no room for it")
-        return Showing(f"shown here as a preview of {made.size}", _block(made.data, made.mime_type))
+        which = f"first frame of {frames} " if frames else ""
+        return Showing(f"{which}shown here as a preview of {made.size}", _block(made.data, made.mime_type))
 
     def _compose(self, result: BaseModel, shown: Sequence[Showing]) -> CallToolResult:
         """Pictures first, then links, then the words: text last is where clients of the original look."""

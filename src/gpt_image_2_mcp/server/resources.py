@@ -22,7 +22,8 @@ from mcp.types import (
     ResourceTemplate,
 )
 
-from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge
+from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge, UndecodablePicture
+from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
 from gpt_image_2_mcp.models import CataloguedImage
 from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.pictures import preview
@@ -115,7 +116,10 @@ class Resources:
         return await self._library.read(found), found.image.mime_type
 
     async def _read_preview(self, id_: str, room: int, profile: Profile) -> Encoded:
-        data = await self._library.read(await self._library.find(id_))
+        found = await self._library.find(id_)
+        if found.image.mime_type == SVG:
+            raise _drawn(found)
+        data = await self._library.read(found)
         return await self._made_small(data, min(room, PREVIEW_BYTES), profile)
 
     async def _read_partial(self, operation_id: str, index: int, room: int, profile: Profile) -> Encoded:
@@ -163,15 +167,23 @@ def _resource(image: CataloguedImage) -> Resource:
         name=file.path.name,
         # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
         title=clean(image.title, _TITLE_CHARS),
-        description=f"{file.size}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
+        description=f"{file.size or 'SVG drawing'}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
         mime_type=file.mime_type,
         size=file.size_bytes,
         annotations=Annotations(audience=["user"], last_modified=image.made_at.isoformat()),
     )
 
 
+def _drawn(image: CataloguedImage) -> UndecodablePicture:
+    return UndecodablePicture(
+        "The picture is an SVG file, which is not rendered here, so there is no preview of it.",
+        hint=f"Read {address_of(image.id)}, or open the file: {image.image.path}.",
+    )
+
+
 def _too_large(image: CataloguedImage) -> ImageTooLarge:
+    smaller = "" if image.image.mime_type == SVG else f"Read {address_of(image.id)}/preview, or open"
     return ImageTooLarge(
         f"The picture has {image.image.size_bytes / 1024**2:.1f} MiB, more than this client takes at once.",
-        hint=f"Read {address_of(image.id)}/preview, or open the file: {image.image.path}.",
+        hint=f"{smaller or 'Open'} the file: {image.image.path}.",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.models import Usage
+from gpt_image_2_mcp.models import SvgUsage, Usage
 from gpt_image_2_mcp.picture_names import address_of
 from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
@@ -60,6 +60,8 @@ def _pictures(result: ImageResult, remarks: Sequence[str]) -> str:
     if result.cost_usd_estimated is not None:
         what = "Would have cost (sandbox, nothing was billed)" if result.sandbox else "Estimated cost"
         lines.append(f"- {what}: ${result.cost_usd_estimated:.4f}")
+    if result.svg_usage:
+        lines.append(_authored(result.svg_usage))
     if isinstance(result, SessionImageResult):
         lines.append(f"- Session: {result.session_id}, turn {result.turn}")
     if result.route:
@@ -91,8 +93,16 @@ def _rehearsal(result: DryRunResult) -> str:
 
 def _files(images: Sequence[ImageFile], remarks: Sequence[str]) -> Iterator[str]:
     for image, remark in zip(images, (*remarks, *[""] * len(images)), strict=False):
-        facts = f"{_bytes(image.size_bytes)}, {image.width}x{image.height}, id {image.id}"
+        facts = f"{_bytes(image.size_bytes)}, {_extent(image)}, id {image.id}"
         yield f"  - {one_line(image.file_path)} ({facts}{'; ' if remark else ''}{remark})"
+
+
+def _extent(image: ImageFile) -> str:
+    """How large a picture is, and how long."""
+    if image.width is None:
+        return "SVG drawing"
+    moving = f", {image.frames} frames in {(image.duration_ms or 0) / 1000:g} s" if image.frames else ""
+    return f"{image.width}x{image.height}{moving}"
 
 
 def _import(result: ImportResult, remarks: Sequence[str]) -> str:
@@ -127,6 +137,11 @@ def _tokens(usage: Usage) -> str:
     details = usage.input_tokens_details
     split = f" (text={details.text_tokens}, image={details.image_tokens})" if details else ""
     return f"input={usage.input_tokens}{split}, output={usage.output_tokens}, total={usage.total_tokens}"
+
+
+def _authored(usage: SvgUsage) -> str:
+    author = f"- SVG author {clean(usage.model, 100)}: {usage.total_tokens} tokens"
+    return f"{author}, billed in addition at that model's rate (not in the estimate)"
 
 
 def _sessions(result: ListSessionsResult) -> str:

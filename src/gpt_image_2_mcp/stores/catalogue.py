@@ -8,12 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import ImageNotFound
 from gpt_image_2_mcp.models import CataloguedImage, StoredImage
 from gpt_image_2_mcp.picture_names import label_of
 from gpt_image_2_mcp.redaction import clean
-from gpt_image_2_mcp.stores.sqlite import Database, text_of
+from gpt_image_2_mcp.stores.sqlite import Database, size_of, text_of
 
 _SELECT: Final = """
 SELECT i.id, i.operation_id, o.action, o.prompt, i.path, i.size_bytes, i.mime_type, i.width, i.height,
@@ -89,6 +88,6 @@ def _image(row: tuple[Any, ...]) -> CataloguedImage:
         operation_id=operation_id,
         number=int(id_.rpartition("-")[2]),
         title=f"Imported: {label_of(prompt)}" if action == "import" else prompt,
-        image=StoredImage(Path(path), size_bytes, mime_type, Size(width, height), sha256),
+        image=StoredImage(Path(path), size_bytes, mime_type, size_of(width, height), sha256),
         made_at=datetime.fromisoformat(made),
     )

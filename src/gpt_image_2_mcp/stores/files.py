@@ -8,14 +8,16 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
+from gpt_image_2_mcp.image_formats import gif, svg
+from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.image_formats.headers import read_header
-from gpt_image_2_mcp.image_formats.layout import ImageHeader
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.stores._decoding import decoded_slices
@@ -27,16 +29,6 @@ _NAME_DIGITS: Final = (6, 10, 16, 32)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A decoded picture under its temporary name."""
-
-    name: str
-    header: ImageHeader
-    size_bytes: int
-    sha256: str
-
-
 class FileImageStore:
     """Writes pictures; all disk work runs in worker threads."""
 
@@ -44,9 +36,15 @@ class FileImageStore:
         await run_sync(_prove_writable, placement, expected_bytes)
 
     async def save(
-        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int
+        self,
+        picture: EncodedPicture | bytes,
+        placement: Placement,
+        index: int,
+        count: int,
+        *,
+        drawing: bool = False,
     ) -> StoredImage:
-        return await run_sync(_save, picture, placement, index, count)
+        return await run_sync(_save, picture, placement, index, count, drawing)
 
 
 def _prove_writable(placement: Placement, expected_bytes: int) -> None:
@@ -80,20 +78,22 @@ def _opened(placement: Placement, what_of_it: str) -> Iterator[Folder]:
         ) from None
 
 
-def _save(picture: EncodedPicture | bytes, placement: Placement, index: int, count: int) -> StoredImage:
+def _save(
+    picture: EncodedPicture | bytes, placement: Placement, index: int, count: int, drawing: bool = False
+) -> StoredImage:
     kept = "nothing was sent" if isinstance(picture, bytes) else "the answer itself was kept"
     with _opened(placement, kept) as folder:
-        draft = _decode(picture, folder, f".{placement.token}-{index}.part")
+        draft = _decode(picture, folder, f".{placement.token}-{index}.part", drawing)
         try:
             final = _publish(draft, folder, placement, index, count)
         finally:
-            folder.remove(draft.name)
+            folder.remove(draft.path.name)
         folder.sync()
-    path = placement.folder / final
-    return StoredImage(path, draft.size_bytes, draft.header.mime_type, draft.header.size, draft.sha256)
+    return replace(draft, path=placement.folder / final)
 
 
-def _decode(picture: EncodedPicture | bytes, folder: Folder, name: str) -> _Draft:
+def _decode(picture: EncodedPicture | bytes, folder: Folder, name: str, drawing: bool) -> StoredImage:
+    """The picture under a temporary name."""
     # One name a picture: whoever goes on after a death finds it. It is removed and never written over, for it
     # may be the second name of a picture that has its final one.
     folder.remove(name)
@@ -104,12 +104,19 @@ def _decode(picture: EncodedPicture | bytes, folder: Folder, name: str) -> _Draf
             file.flush()
             os.fsync(file.fileno())
         header = read_header(head)
-        if header is None:
+        if header is None and not (drawing and svg.is_svg(head)):
             raise InvalidAnswer("One picture of the answer is not a picture: its bytes are no known format.")
-        return _Draft(name, header, total, digest)
+        mime_type, size = (header.mime_type, header.size) if header else (svg.MIME_TYPE, None)
+        frames = _animation(folder, name) if mime_type == "image/gif" else None
+        return StoredImage(Path(name), total, mime_type, size, digest, frames)
     except BaseException:
         folder.remove(name)
         raise
+
+
+def _animation(folder: Folder, name: str) -> Animation | None:
+    with os.fdopen(folder.open(name, os.O_RDONLY), "rb") as file:
+        return gif.read_animation(file)
 
 
 def _copy(slices: Iterator[bytes], file: BinaryIO) -> tuple[str, bytes, int]:
@@ -131,18 +138,18 @@ def _slices(picture: EncodedPicture | bytes) -> Iterator[Iterator[bytes]]:
             yield decoded_slices(body, picture)
 
 
-def _publish(draft: _Draft, folder: Folder, placement: Placement, index: int, count: int) -> str:
+def _publish(draft: StoredImage, folder: Folder, placement: Placement, index: int, count: int) -> str:
     """Give the draft the first of its names that is free, or that already holds this very picture."""
     for digits in _NAME_DIGITS:
-        name = placement.filename(draft.header.format, index, count, digits=digits)
+        name = placement.filename(draft.format, index, count, digits=digits)
         try:
-            _link(draft.name, name, folder)
+            _link(draft.path.name, name, folder)
         except FileExistsError:
             holder = folder.status(name)
             if not stat.S_ISREG(holder.st_mode):
                 continue
             if not holder.st_size:  # whoever took the name for this picture died before the move
-                folder.move(draft.name, name)
+                folder.move(draft.path.name, name)
             elif _sha256(folder, name) != draft.sha256:
                 continue
         return name

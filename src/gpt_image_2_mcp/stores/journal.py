@@ -15,7 +15,7 @@ from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, P
 from gpt_image_2_mcp.ports import Clock
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import RenderOptions
-from gpt_image_2_mcp.stores.sqlite import Database, text_of
+from gpt_image_2_mcp.stores.sqlite import Database, edges_of, text_of
 from gpt_image_2_mcp.stores.sqlite_sessions import record_step
 
 logger = logging.getLogger(__name__)
@@ -238,8 +238,7 @@ def _insert_images(db: sqlite3.Connection, operation_id: str, completed: Complet
                 str(image.path),
                 image.size_bytes,
                 image.mime_type,
-                image.size.width,
-                image.size.height,
+                *edges_of(image.size),
                 image.sha256,
                 now,
             )

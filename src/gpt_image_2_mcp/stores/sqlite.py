@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
+from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import StorageError
 
 T = TypeVar("T")
@@ -123,6 +124,16 @@ class Database:
 def text_of(moment: datetime) -> str:
     """A moment as the state file keeps it: UTC, and sorted as text it is sorted in time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def edges_of(size: Size | None) -> tuple[int, int]:
+    """A picture's size as the state file keeps it: a drawing's, which has no pixels, as 0 by 0."""
+    return (size.width, size.height) if size else (0, 0)
+
+
+def size_of(width: int, height: int) -> Size | None:
+    """The size that the state file says so."""
+    return Size(width, height) if width and height else None
 
 
 def _open(folder: Path) -> sqlite3.Connection:

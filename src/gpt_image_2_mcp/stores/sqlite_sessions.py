@@ -13,12 +13,11 @@ from weakref import WeakValueDictionary
 
 from filelock import AsyncFileLock, FileLock, Timeout
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import SessionNotFound
 from gpt_image_2_mcp.models import Operation, Session, StoredImage, Turn
 from gpt_image_2_mcp.ports import Clock
 from gpt_image_2_mcp.requests import TurnOptions
-from gpt_image_2_mcp.stores.sqlite import Database, text_of
+from gpt_image_2_mcp.stores.sqlite import Database, edges_of, size_of, text_of
 
 _SELECT: Final = """
 SELECT s.id, s.created_at, s.updated_at, s.model, s.options, s.output_dir, s.filename_prefix,
@@ -147,7 +146,7 @@ def record_step(db: sqlite3.Connection, operation: Operation, image: StoredImage
             _insert_session(db, operation, now)
     at = text_of(now)
     values = (step.session_id, step.number, operation.prompt, at, str(image.path), image.size_bytes)
-    more = (image.mime_type, image.size.width, image.size.height, image.sha256)
+    more = (image.mime_type, *edges_of(image.size), image.sha256)
     added = db.execute(
         "INSERT INTO turns SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "
         "WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?) ON CONFLICT DO NOTHING",
@@ -177,7 +176,7 @@ def _one(db: sqlite3.Connection, session_id: str) -> Session | None:
 def _session(row: tuple[Any, ...]) -> Session:
     id_, created, updated, model, options, folder, prefix, number, prompt, made, *picture = row
     path, size_bytes, mime_type, width, height, sha256 = picture
-    image = StoredImage(Path(path), size_bytes, mime_type, Size(width, height), sha256)
+    image = StoredImage(Path(path), size_bytes, mime_type, size_of(width, height), sha256)
     return Session(
         id=id_,
         created_at=datetime.fromisoformat(created),
