@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gpt_image_2_mcp.server.tools import ToolSpec
@@ -232,13 +232,19 @@ class Arguments:
         start: Mapping[str, Any] = LEGAL if self._chance.random() < 0.9 else {}
         made = {name: value for name, value in start.items() if name in known}
         for _ in range(self._chance.choice((1, 1, 2, 2, 3, 6))):
-            name = self._chance.choice(known) if known and self._chance.random() < 0.8 else self._name()
-            made[name] = self.value()
+            made[self._one_of(known)] = self.value()
         if self._chance.random() < 0.05 and made:
             del made[self._chance.choice(list(made))]
         if self._chance.random() < 0.002:
             made |= HUGE[3]
         return made
+
+    def _one_of(self, known: Sequence[str]) -> str:
+        """A name: often one of the few that matter most, now and then one that there is not."""
+        weighty = [name for name in known if name in LEGAL]
+        if not known or self._chance.random() < 0.2:
+            return self._name()
+        return self._chance.choice(weighty if weighty and self._chance.random() < 0.2 else known)
 
     def value(self) -> Any:
         """Anything that JSON can say."""
