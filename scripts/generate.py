@@ -15,12 +15,20 @@ import click
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.capabilities import Size, find_model
+from gpt_image_2_mcp.capabilities import NOT_OFFERED, Size, find_model
 from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
-from gpt_image_2_mcp.requests import ContinueSessionRequest, PartialOption, Shown
-from gpt_image_2_mcp.results import ImageFile, RequestedOptions, SessionSummary
+from gpt_image_2_mcp.requests import ContinueSessionRequest, Paid, PartialOption, Shown
+from gpt_image_2_mcp.results import (
+    CostEstimate,
+    DryRunResult,
+    ImageFile,
+    OutlinedRequest,
+    RequestedOptions,
+    SessionSummary,
+    WorkingResult,
+)
 from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.profiles import PROFILES, Profile
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
@@ -71,12 +79,14 @@ OBJECTS: Final[dict[str, type[BaseModel]]] = {
     "usage": Usage,
     "svg_usage": SvgUsage,
     "sessions[]": SessionSummary,
+    "estimate": CostEstimate,
+    "request": OutlinedRequest,
 }
 RESULTS_FOOT: Final = """
-`status` is `done` or `working`. `route`, `note`, `sandbox` and `phase` are there only when they say
-something; `session_id` and `turn` only where the picture is a turn of a session. `frames` and `duration_ms`
-are there for an animation, `svg_usage` for a drawing (SVG), whose `width` and `height` are null. Durations
-are in seconds where no unit is named, money is in USD.
+`status` is `done`, `working` or `dry_run`. `route`, `note`, `sandbox` and `phase` are there only when they
+say something; `session_id` and `turn` only where the picture is a turn of a session. `frames` and
+`duration_ms` are there for an animation, `svg_usage` for a drawing (SVG), whose `width` and `height` are
+null. Durations are in seconds where no unit is named, money is in USD.
 """
 
 
@@ -118,7 +128,7 @@ def tools_table() -> str:
 
 
 def tools_page() -> str:
-    return TOOLS_HEAD + "".join(map(_tool_section, TOOLS)) + results_section()
+    return TOOLS_HEAD + "".join(map(_tool_section, TOOLS)) + results_section() + not_offered_section()
 
 
 def _tool_section(spec: ToolSpec) -> str:
@@ -133,9 +143,16 @@ def _tool_section(spec: ToolSpec) -> str:
 
 
 def _structured(spec: ToolSpec) -> str:
-    done, *working = (_fields(result) for result in spec.results)
-    handed_off = f" While the picture is still being made: {working[0]}." if working else ""
-    return f"Structured result: {done}.{handed_off}"
+    done, *others = spec.results
+    told = [f"Structured result: {_fields(done)}."]
+    told += (f"{_INSTEAD[result]}: {_fields(result)}." for result in others)
+    return " ".join(told)
+
+
+_INSTEAD: Final[dict[type[BaseModel], str]] = {
+    WorkingResult: "While the picture is still being made",
+    DryRunResult: "Of a dry run",
+}
 
 
 def _fields(result: type[BaseModel]) -> str:
@@ -146,6 +163,11 @@ def results_section() -> str:
     """What stands inside the objects of a result, which the schemas in the tool list leave open."""
     rows = ((f"`{name}`", _fields(kind)) for name, kind in OBJECTS.items())
     return f"\n## Objects in results\n\n{table(('Object', 'What it holds'), rows)}{RESULTS_FOOT}"
+
+
+def not_offered_section() -> str:
+    rows = ((f"`{name.replace('=', ': ')}`", reason) for name, reason in NOT_OFFERED.items())
+    return f"\n## What of the Images API no tool takes\n\n{table(('Parameter', 'Why'), rows)}"
 
 
 def _yes(on: object) -> str:
@@ -183,6 +205,7 @@ def _default(spec: ToolSpec, name: str, rule: dict[str, Any], required: bool) ->
     if spec.request is ContinueSessionRequest and name not in (
         *PartialOption.model_fields,
         *Shown.model_fields,
+        *Paid.model_fields,
     ):
         return "the session's"
     said = re.search(r"Default ([\w.-]+)\.|`(\w+)` \(default\)|(\d+) best \(default\)", rule["description"])

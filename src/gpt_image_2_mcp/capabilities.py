@@ -277,9 +277,16 @@ def _prices(*usd_per_million: str) -> Prices:
 
 
 def _sources(**changes: Source) -> Mapping[str, Source]:
-    """A source for every fact: OpenAI's guide, save where another is named."""
+    """A source for every fact: OpenAI's guide or the page of its kind, save where another is named."""
+    usual = {
+        "shutdown": _DEPRECATIONS,
+        "replacement": _DEPRECATIONS,
+        "prices": _MODEL_PAGE,
+        "snapshots": _MODEL_PAGE,
+        "seconds": _UNSTATED,
+    }
     names = [f.name for f in fields(Model) if f.name not in ("id", "sources")]
-    return MappingProxyType({name: changes.get(name, _GUIDE) for name in names})
+    return MappingProxyType(dict.fromkeys(names, _GUIDE) | usual | changes)
 
 
 _PRICES_2 = _prices("5.00", "1.25", "8.00", "2.00", "30.00")
@@ -322,13 +329,7 @@ def _first_generation(
         _BASE_QUALITIES,
         prices,
         TokenCounts(table=_LEGACY_TOKENS),
-        _sources(
-            shutdown=_DEPRECATIONS,
-            replacement=_DEPRECATIONS,
-            prices=_MODEL_PAGE,
-            batch_prices=_UNSTATED,
-            **changes,
-        ),
+        _sources(batch_prices=_UNSTATED, **changes),
         input_fidelity=fidelity,
         input_tokens="tiles",
         snapshots=snapshots,
@@ -348,7 +349,6 @@ def _two() -> Model:
             # "In preview" by the package; 400s were reported from 2026-05-03 to 2026-10-03 (codex#43757,
             # sub2api#7150), so it is sent when asked for, and the refusal explained.
             backgrounds=Source("the openai package 3.54, against reported refusals", _READ, "reported"),
-            prices=_MODEL_PAGE,
             tokens=_CALCULATOR,
             input_tokens=_PATCH_RULE,
             # "does not support the 'input_fidelity' parameter": always high.
@@ -373,7 +373,6 @@ def _two_five(name: str, seconds: tuple[tuple[str, float], ...]) -> Model:
         _PRICES_2,
         TokenCounts(_GRIDS_25),
         _sources(
-            prices=_MODEL_PAGE,
             tokens=_CALCULATOR,
             input_tokens=_PATCH_RULE,
             qualities=_PACKAGE,
@@ -410,7 +409,7 @@ def _two_six(name: str, seconds: tuple[tuple[str, float], ...] = ()) -> Model:
             complexity=_COMFY,
             input_fidelity=_UNSTATED,
             batch_prices=_APIYI,
-            seconds=_LAOZHANG if seconds else _UNSTATED,
+            **({"seconds": _LAOZHANG} if seconds else {}),
         ),
         formats=OUTPUT_FORMATS,
         complexity=COMPLEXITIES,

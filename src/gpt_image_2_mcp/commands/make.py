@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from gpt_image_2_mcp.commands.options import option
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest
 from gpt_image_2_mcp.requests import (
@@ -22,7 +23,6 @@ from gpt_image_2_mcp.requests import (
     parse_arguments,
 )
 from gpt_image_2_mcp.roots import folder_of, real_path
-from gpt_image_2_mcp.schemas import input_schema
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService, PaidResult
 from gpt_image_2_mcp.settings import Settings
@@ -55,30 +55,10 @@ def _parameters(request: type[Arguments]) -> list[click.Parameter]:
     ]
     return [
         *positional,
-        *(_option(request, field) for field in request.model_fields if field not in _NOT_FLAGS),
+        *(option(request, field) for field in request.model_fields if field not in _NOT_FLAGS),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the structured result."),
         click.Option(["--sandbox"], is_flag=True, help="Draw on this machine: no key, no cost."),
     ]
-
-
-class _Words(click.Choice[str]):
-    """Choices for help and completion; what is right is for the request model to say, `jpg` for one."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        return value
-
-
-def _option(request: type[Arguments], field: str) -> click.Option:
-    schema = input_schema(request)["properties"][field]
-    choices, flag = schema.get("enum"), f"--{field.replace('_', '-')}"
-    if schema["type"] == "boolean":
-        return click.Option([flag, field], is_flag=True, default=None, help=schema["description"])
-    return click.Option(
-        [flag, field],
-        type=_Words(choices) if choices else str,
-        metavar=None if choices else schema["type"].upper().replace("STRING", "TEXT"),
-        help=schema["description"].replace("`", ""),
-    )
 
 
 def _make(
