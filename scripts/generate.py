@@ -15,8 +15,9 @@ import click
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.capabilities import NOT_OFFERED, Size, find_model
+from gpt_image_2_mcp.capabilities import MODELS, NOT_OFFERED, Model, Size, facts_of, find_model
 from gpt_image_2_mcp.cli import cli
+from gpt_image_2_mcp.commands.models import in_words
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.requests import ContinueSessionRequest, Paid, PartialOption, Shown
@@ -71,6 +72,23 @@ Arguments are given by these names; an unknown one is refused and named, never d
 that is `null` or empty text counts as not given. Numbers may come as text (`"2"`), a list as JSON text or as
 one string. Where no default is given, an argument left out has no effect. `GPT_IMAGE_2_MODEL` and
 `GPT_IMAGE_2_OUTPUT_DIR` set the model and the folder of calls that name none.
+"""
+MODELS_HEAD: Final = f"""\
+# Models
+
+{NOTICE}
+
+What each model can do and costs, and what that rests on: `documented` by OpenAI, `reported` by others who
+measured or met it, or `unknown`, so that a guess stands there. `gpt-image-2-mcp models --json` says the same
+to scripts. Any other model id is tried as it is: its options are not checked, and it has no price.
+
+- Sizes are in pixels, for each frame of a GIF counted on the sheet of all its frames.
+- Prices are in US dollars for a million tokens.
+- Tokens are of one picture: `grids` is the long side of OpenAI's calculator, `table` the count itself,
+  `factors` the least and the most of what the grids give, where that is all that is known.
+- `tried` is sent when asked for though the API may refuse it; `input fidelity` and `complexity` are
+  arguments that a model without values for them does not take.
+- Seconds are what a picture of 1024x1024 usually takes.
 """
 OBJECTS: Final[dict[str, type[BaseModel]]] = {
     "requested": RequestedOptions,
@@ -245,6 +263,24 @@ def _costs(model_id: str) -> str:
     return table((f"`{model_id}`", *qualities), rows)
 
 
+# Models
+
+
+def models_page() -> str:
+    """Every fact of every model, with its source."""
+    return MODELS_HEAD + "".join(map(_model_section, MODELS))
+
+
+def _model_section(model: Model) -> str:
+    rows = (_fact(model, name, value) for name, value in facts_of(model).items())
+    return f"\n## {model.id}\n\n{table(('What', 'Value', 'Confidence', 'Source', 'Read'), rows)}"
+
+
+def _fact(model: Model, name: str, value: object) -> tuple[str, ...]:
+    source = model.source_of(name)
+    return name.replace("_", " "), in_words(value), source.confidence, source.where, source.read.isoformat()
+
+
 # Clients
 
 
@@ -348,6 +384,7 @@ def documents() -> dict[str, str]:
         ".env.example": env_example(),
         "docs/settings.md": SETTINGS_HEAD + settings_table(),
         "docs/tools.md": tools_page(),
+        "docs/models.md": models_page(),
         "tests/golden/tools.json": golden_tools(),
         "tests/golden/help.txt": golden_help(),
     }

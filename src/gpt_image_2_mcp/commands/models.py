@@ -39,6 +39,11 @@ def document(model: Model) -> dict[str, Any]:
     }
 
 
+def in_words(value: object) -> str:
+    """A fact on one line."""
+    return _words(_plain(value)) or "none"
+
+
 def _plain(value: object) -> Any:
     """In the words that JSON has: an amount as a number, a day as YYYY-MM-DD."""
     if isinstance(value, Decimal):
@@ -57,7 +62,6 @@ def _plain(value: object) -> Any:
 
 
 def _words(value: Any) -> str:
-    """A fact on one line."""
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_words(each)}" for name, each in value.items() if each)
     if isinstance(value, list):
@@ -85,5 +89,5 @@ def _show(model: Model) -> None:
     click.echo(model.id)
     for name, value in facts_of(model).items():
         source = model.source_of(name)
-        click.echo(f"  {name.replace('_', ' ')}: {_words(_plain(value)) or 'none'}")
+        click.echo(f"  {name.replace('_', ' ')}: {in_words(value)}")
         click.echo(f"      {source.confidence}: {source.where}, read {source.read}")
