@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpt_image_2_mcp.errors import MissingKey
+from gpt_image_2_mcp.errors import ConfigurationError, MissingKey
 from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.folders import default_output_dir
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import Gateway, Runner, SessionStore
+from gpt_image_2_mcp.ports import Fetch, Gateway, Runner, SessionStore
+from gpt_image_2_mcp.providers import OPENAI, Provider, named, provider_at
 from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import Defaults, ImageService
@@ -75,7 +76,7 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             ByName(catalogue, Clipboard(child_environment({}), sys.platform)),
             local_paths=settings.local_paths,
             keep_metadata=settings.keep_metadata,
-            pass_urls=settings.pass_urls,
+            pass_urls=settings.pass_urls and open_provider(settings).json_edits,
             limits=settings.limits,
         )
         library = Library(catalogue, sources)
@@ -181,7 +182,8 @@ def _defaults(settings: Settings, roots: Roots) -> Defaults:
             asked, default, settings.working_dir, roots, allow_unsafe=settings.allow_unsafe_output_dir
         )
 
-    missing = None if settings.sandbox or settings.api_key else MissingKey("No OpenAI API key is set.")
+    provider = open_provider(settings)
+    missing = None if _has_key(settings, provider) else MissingKey(f"No {provider.title} API key is set.")
     return Defaults(
         settings.model,
         output_dir,
@@ -189,7 +191,21 @@ def _defaults(settings: Settings, roots: Roots) -> Defaults:
         missing,
         partial_images=settings.partial_images,
         local_paths=settings.local_paths,
+        provider=provider,
     )
+
+
+def open_provider(settings: Settings) -> Provider:
+    """Who makes the pictures: as the settings name it, or as its address tells."""
+    if settings.sandbox:
+        return OPENAI
+    row = named(settings.provider) if settings.provider else provider_at(settings.base_url)
+    field = settings.image_field or row.image_field
+    return replace(row, image_field=field, deployments=settings.deployments)
+
+
+def _has_key(settings: Settings, provider: Provider) -> bool:
+    return settings.sandbox or settings.api_key is not None or not provider.needs_key
 
 
 def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
@@ -200,20 +216,46 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
     from gpt_image_2_mcp.gateways.keyless import KeylessGateway
     from gpt_image_2_mcp.gateways.responses import ResponsesGateway
 
-    key, most = settings.api_key or Secret(""), settings.limits.answer
+    provider, most = open_provider(settings), settings.limits.answer
+    if settings.force_responses_edits and not provider.responses:
+        raise ConfigurationError(
+            f"OPENAI_FORCE_RESPONSES_EDITS is set, and {provider.title} has no such route.",
+            hint="Take it out of the client's configuration and restart.",
+        )
     if settings.sandbox:
         account = Account("http://sandbox/v1", Secret("sandbox"))
         upstream = Upstream(account, _sandbox_transport, max_answer=most)
     else:
-        account = Account(settings.base_url, key, settings.organization, settings.project)
+        account = Account(
+            settings.base_url,
+            settings.api_key or Secret(""),
+            settings.organization,
+            settings.project,
+            provider.key_header,
+            provider.title,
+        )
         upstream = Upstream(account, max_answer=most)
     stack.push_async_callback(upstream.close)
     gateway = FallbackGateway(
-        ImagesGateway(upstream, stream=settings.stream),
+        ImagesGateway(upstream, provider, _fetching(settings), stream=settings.stream),
         ResponsesGateway(upstream, settings.responses_model, stream=settings.stream),
         pinned=settings.force_responses_edits,
+        detour=provider.responses,
     )
-    return gateway if settings.sandbox or settings.api_key else KeylessGateway(gateway)
+    return gateway if _has_key(settings, provider) else KeylessGateway(gateway)
+
+
+def _fetching(settings: Settings) -> Fetch:
+    """How pictures are read that an answer names by the addresses of other servers: as inputs are."""
+
+    async def fetch(address: str) -> bytes:
+        from gpt_image_2_mcp.sources.dialling import Dialler
+        from gpt_image_2_mcp.sources.https import FetchLimits, HttpsFetcher
+
+        limits = FetchLimits(total_s=120, max_bytes=settings.limits.answer)
+        return await HttpsFetcher(Dialler(settings.allow_hosts), limits).fetch(address)
+
+    return fetch
 
 
 def _sandbox_transport() -> httpx2.AsyncBaseTransport:

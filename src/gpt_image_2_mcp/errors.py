@@ -31,6 +31,7 @@ in one place per face (`server/tools.py`, `cli.py`).
         |-- OutcomeUnknown           the request left and no whole answer came back: it may have been billed
         |   |-- UpstreamTimeout
         |   `-- UpstreamFailure      5xx
+        |-- PictureAway              an answer names its picture by an address that cannot be read (yet)
         `-- InvalidAnswer            an answer came that holds no picture
 """
 
@@ -289,6 +290,13 @@ class UpstreamTimeout(OutcomeUnknown):
 
 class UpstreamFailure(OutcomeUnknown):
     code = "upstream_failure"
+
+
+class PictureAway(UpstreamError):
+    """Calling again would bill another picture; collecting the call fetches this one."""
+
+    code = "picture_away"
+    default_hint = "The picture was made and waits at its address: call get_result to fetch it from there."
 
 
 class InvalidAnswer(UpstreamError):

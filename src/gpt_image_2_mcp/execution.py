@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -28,6 +28,7 @@ from gpt_image_2_mcp.errors import (
     InvalidRequest,
     OperationNotFound,
     OutcomeUnknown,
+    PictureAway,
     Rejected,
     StorageError,
     Unreachable,
@@ -54,6 +55,8 @@ logger = logging.getLogger(__name__)
 Sleep = Callable[[float], Awaitable[None]]
 ORDER_GRACE_S: Final = 30.0
 """How long the order for a reserved operation may be on its way to a worker that is starting."""
+ADDRESS_GRACE: Final = timedelta(days=1)
+"""How long pictures are fetched that an answer names by address; OpenAI's own lasted an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +181,23 @@ class Execution:
             await self._journal.move(operation.id, "sent", "unknown", failure=_failure(error))
 
     async def _pictures_in(self, receipt: Receipt) -> int:
+        """How many there are, here or at an address."""
         try:
-            return len((await run_sync(self._gateway.read, receipt)).pictures)
+            answer = await run_sync(self._gateway.read, receipt)
         except UpstreamError:
             return 0
+        return len(answer.pictures) + answer.away
 
     async def _finish(self, operation: Operation, receipt: Receipt, spool: Spool) -> None:
         """From received to done: pictures, then the catalogue; may be done again after any death."""
         try:
+            receipt = await self._complete(operation, receipt, spool)
             answer = await self._read(receipt)
             images, damage = await self._save(operation, answer)
-        except StorageError as error:
-            logger.warning("operation %s has its answer but no room for it: %s", operation.id, error.message)
+        except (StorageError, PictureAway) as error:
+            logger.warning(
+                "operation %s has its answer and not its pictures: %s", operation.id, error.message
+            )
             await self._journal.move(operation.id, "received", "received", failure=_failure(error))
         except UpstreamError as error:
             unbilled = isinstance(error, Rejected) and not error.partly_made
@@ -201,8 +209,16 @@ class Execution:
             backdrop = await self._look_behind(operation, images)
             done = completed(operation, receipt, answer, images, damage, backdrop)
             await self._journal.commit(operation.id, done)
-            if not damage:
+            if not damage and not answer.away:
                 await run_sync(spool.discard)
+
+    async def _complete(self, operation: Operation, receipt: Receipt, spool: Spool) -> Receipt:
+        try:
+            return await self._gateway.complete(receipt, spool)
+        except PictureAway:
+            if self._clock() - operation.created_at < ADDRESS_GRACE:
+                raise
+            return await run_sync(spool.torn) or receipt
 
     async def _read(self, receipt: Receipt) -> Answer:
         """What an answer holds; of one that ends too early though it came whole, the pictures before that."""
@@ -229,7 +245,7 @@ class Execution:
             except UpstreamError as error:  # one bad picture must not cost the good ones
                 damage.append(error)
         if not images:
-            raise damage[0]
+            raise damage[0] if damage else InvalidAnswer("No picture could be fetched from its address.")
         return tuple(images), damage
 
     async def _look_behind(self, operation: Operation, images: tuple[StoredImage, ...]) -> Backdrop:

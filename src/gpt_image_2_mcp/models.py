@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.folders import slug
 from gpt_image_2_mcp.image_formats.gif import Animation
+from gpt_image_2_mcp.providers import Action
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 
-Action = Literal["generate", "edit"]
 Route = Literal["images", "responses"]
 Kind = Literal["image", "edit", "session", "import"]
 """What file names begin with."""
@@ -207,17 +207,23 @@ class EncodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Answers on disk: which route they came by and where they are; `torn` says that some may break off."""
+    """Answers on disk: which route they came by and where they are; `torn` says that some may break off.
+
+    `fetched` are pictures that the answer named by their addresses, by their places in it: base64 texts too.
+    """
 
     route: Route
     bodies: tuple[Path, ...]
     note: str | None = None
     torn: bool = False
+    fetched: tuple[tuple[int, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the bodies of one job say; `partials` counts the pictures in the making that came along."""
+    """What the bodies of one job say; `partials` counts the pictures in the making that came along, `away`
+    those that are named by an address and have not been fetched.
+    """
 
     pictures: tuple[EncodedPicture, ...]
     applied: AppliedOptions
@@ -225,6 +231,7 @@ class Answer:
     note: str | None = None
     partials: int = 0
     svg_usage: SvgUsage | None = None
+    away: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
-from gpt_image_2_mcp.errors import ImageServerError
+from gpt_image_2_mcp.errors import ImageServerError, PictureAway
 from gpt_image_2_mcp.models import (
     Completed,
     Failure,
@@ -101,7 +101,9 @@ def rehearsed(
 def error_of(operation: Operation, failure: Failure) -> ImageServerError:
     """The error that a call ended with, and what is to be done in the state that it left."""
     hint = failure.hint
-    if operation.state == "received":
+    if operation.state == "received" and failure.code == PictureAway.code:
+        hint = f"The picture is paid for and waits there: call get_result with {operation.id} to fetch it."
+    elif operation.state == "received":
         hint = f"The picture is paid for and kept: mend that, then call get_result with {operation.id}."
     elif operation.state == "unknown":
         hint = f"{hint} It is kept as operation {operation.id}."

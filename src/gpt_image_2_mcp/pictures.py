@@ -203,6 +203,21 @@ def has_clear_pixels(mask: bytes, max_pixels: int = MAX_PIXELS) -> bool:
         return bool(lowest == 0)
 
 
+def painted_mask(mask: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
+    """`mask` for servers that look at its brightness: white where it is clear, black where it is opaque.
+
+    Raises:
+        UndecodablePicture: the bytes cannot be decoded.
+    """
+    from PIL import ImageChops
+
+    with _opened(mask, max_pixels) as image:
+        alpha = image.convert("RGBA").getchannel("A")
+        painted = BytesIO()
+        ImageChops.invert(alpha).save(painted, "PNG")
+        return painted.getvalue()
+
+
 @contextmanager
 def _opened(source: Path | bytes, max_pixels: int) -> Iterator[Image.Image]:
     """The first frame, decoded on first use; whatever decoding raises becomes an UndecodablePicture."""

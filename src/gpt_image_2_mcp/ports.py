@@ -33,10 +33,12 @@ Clock = Callable[[], datetime]
 """The present moment in UTC."""
 Tell = Callable[[str], Awaitable[None]]
 """Told, in words, how far a call is."""
+Fetch = Callable[[str], Awaitable[bytes]]
+"""Reads what stands at a public address; raises InputError where it may not or cannot."""
 
 
 class Spool(Protocol):
-    """The files of one operation on the state disk. All methods but `bodies` block."""
+    """The files of one operation on the state disk. All methods but `bodies` and `fetched` block."""
 
     @property
     def operation_id(self) -> str:
@@ -44,6 +46,9 @@ class Spool(Protocol):
 
     def bodies(self, route: Route, leg: int) -> tuple[Path, ...]:
         """Where the `leg`-th answer (from 0) goes: the first that can be written, the others after it."""
+
+    def fetched(self, index: int) -> tuple[Path, ...]:
+        """Where the picture goes that an answer named by its address, by its place (from 0) in the answer."""
 
     def received(self) -> Receipt | None:
         """The answers that stand whole."""
@@ -118,6 +123,14 @@ class Gateway(Protocol):
 
     def outline(self, job: ImageJob) -> RequestOutline:
         """The request that `send` would send, to be looked at. Blocks."""
+
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        """Fetch what the answers name by address and is not in the spool yet; once more does no harm.
+
+        Raises:
+            PictureAway: not all of it can be had; what could be stands in the spool.
+            StorageError: the spool cannot be written.
+        """
 
     def read(self, receipt: Receipt) -> Answer:
         """Find the pictures in bodies that `send` spooled, in this process or an earlier one. Blocks.

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
@@ -38,6 +38,7 @@ from gpt_image_2_mcp.models import (
 from gpt_image_2_mcp.operations import Caller, Operations
 from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, summary, told
 from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
+from gpt_image_2_mcp.providers import OPENAI, Action, Provider, check_offer
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -78,7 +79,7 @@ Entered = Operation | DryRunResult
 class Defaults:
     """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use, or
     refuses it, and may block; `refusal` is why no paid call can be made at all; `local_paths`, whether a
-    caller may choose a folder.
+    caller may choose a folder; `provider`, who makes the pictures.
     """
 
     model: str
@@ -87,6 +88,7 @@ class Defaults:
     refusal: ImageServerError | None = None
     partial_images: int = 0
     local_paths: bool = True
+    provider: Provider = OPENAI
 
 
 class ImageService:
@@ -158,7 +160,7 @@ class ImageService:
         async def begin(token: str, print_: str) -> Entered:
             async with AsyncExitStack() as held:
                 session = await self._turn_of(request.session_id, caller, held)
-                options = self._checked(inherit(request, session))
+                options = self._checked(inherit(request, session), "edit")
                 prefix = request.filename_prefix or session.filename_prefix
                 number = session.last.number + 1
                 placement = await self._next_placement(token, session, prefix, number)
@@ -327,13 +329,22 @@ class ImageService:
     def _options(self, request: GenerateRequest | EditingRequest) -> RenderOptions:
         self._refuse_without_key(request)
         chosen = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
-        return self._checked(RenderOptions.model_validate({"model": self._defaults.model, **chosen}))
+        options = RenderOptions.model_validate({"model": self._defaults.model, **chosen})
+        if isinstance(request, GenerateRequest):
+            return self._checked(options, "generate")
+        overlays = {"mask": request.mask, "markup": request.markup}
+        return self._checked(options, "edit", [name for name, source in overlays.items() if source])
 
-    def _checked(self, options: RenderOptions) -> RenderOptions:
+    def _checked(
+        self, options: RenderOptions, action: Action, overlays: Collection[str] = ()
+    ) -> RenderOptions:
+        provider = self._defaults.provider
+        options = options.model_copy(update={"model": provider.model_behind(options.model or "")})
         still = options.output_format not in ("gif", "svg")
         if options.partial_images is None and (options.n or 1) == 1 and still:
             options = options.model_copy(update={"partial_images": self._defaults.partial_images or None})
         check_options(options, self._clock().date())
+        check_offer(provider, action, options.model_dump(exclude_none=True), overlays)
         return options
 
     async def _next_placement(self, token: str, session: Session, prefix: str | None, turn: int) -> Placement:

@@ -19,6 +19,7 @@ from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.limits import Limit, Limits
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.providers import IMAGE_FIELDS, NAMES, ImageField, check_address
 from gpt_image_2_mcp.redaction import Redact, redactor
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, MIN_TOKEN
@@ -29,6 +30,7 @@ _CENTURY_MS: Final = 100 * 365 * 86_400_000
 
 _MANY: Final = 100_000
 _HOST: Final = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(\d{1,5}|\*))?")
+_NAME: Final = re.compile(r"[\w.:/@-]{1,100}", re.ASCII)
 _ORIGIN: Final = re.compile(rf"https?://{_HOST.pattern}")
 _IGNORED: Final = {
     "OPENAI_USE_DIRECT_EDITS": "OPENAI_USE_DIRECT_EDITS is ignored: edits go by the edits endpoint anyway."
@@ -58,6 +60,9 @@ class Settings:
 
     api_key: Secret | None
     base_url: str
+    provider: str | None
+    image_field: ImageField | None
+    deployments: tuple[tuple[str, str], ...]
     organization: str | None
     project: str | None
     model: str
@@ -120,6 +125,9 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         api_key=_secret(read, "OPENAI_API_KEY", "key"),
         base_url=base_url,
+        provider=_provider(read, base_url),
+        image_field=read.word("GPT_IMAGE_2_IMAGE_FIELD", None, *IMAGE_FIELDS),
+        deployments=_deployments(read.text("GPT_IMAGE_2_DEPLOYMENTS") or ""),
         organization=read.header("OPENAI_ORG_ID"),
         project=read.header("OPENAI_PROJECT_ID"),
         model=read.text("GPT_IMAGE_2_MODEL") or DEFAULT_MODEL,
@@ -216,10 +224,13 @@ class _Reader:
         return found
 
     def word(self, name: str, *words: Any) -> Any:
-        value = (self.text(name) or words[0]).lower()
-        if value not in words:
-            raise _wrong(name, f"must be {' or '.join(words)}")
-        return value
+        """One of `words`, the first of which is the default; where that is None, so is the value."""
+        value = self.text(name)
+        if value is None:
+            return words[0]
+        if value.lower() not in words:
+            raise _wrong(name, f"must be {' or '.join(filter(None, words))}")
+        return value.lower()
 
 
 def _expanded(name: str, value: str) -> Path:
@@ -281,12 +292,32 @@ def _base_url(url: str | None) -> str:
         raise _wrong("OPENAI_BASE_URL", "must be https, or the key would travel in the clear")
     if "@" in parts.netloc:
         raise _wrong("OPENAI_BASE_URL", "must not hold a user name or password")
+    check_address(url)
     # urlsplit passes over what the HTTP client refuses at the first call.
     if "\\" in url or " " in url or not url.isprintable():
         raise _wrong("OPENAI_BASE_URL", "is not a URL")
     if "?" in url or "#" in url:
         raise _wrong("OPENAI_BASE_URL", "must end with its path: what stands behind ? or # would not be sent")
     return url.rstrip("/")
+
+
+def _provider(read: _Reader, base_url: str) -> str | None:
+    name: str | None = read.word("GPT_IMAGE_2_PROVIDER", None, *NAMES)
+    if name not in (None, "openai") and base_url == DEFAULT_BASE_URL:
+        raise _wrong("GPT_IMAGE_2_PROVIDER", "names another server than OpenAI's, so set OPENAI_BASE_URL too")
+    return name
+
+
+def _deployments(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(part.strip() for part in item.split("=")) for item in text.split(",") if item.strip()]
+    found = tuple((pair[0], pair[1]) for pair in pairs if len(pair) == 2 and all(map(_NAME.fullmatch, pair)))
+    if len(found) < len(pairs):
+        raise _wrong(
+            "GPT_IMAGE_2_DEPLOYMENTS", "must hold, parted by commas, entries like my-images=gpt-image-2"
+        )
+    if any(len(set(names)) < len(names) for names in zip(*found, strict=True)):
+        raise _wrong("GPT_IMAGE_2_DEPLOYMENTS", "must name each deployment and each model once")
+    return found
 
 
 def _allow_hosts(text: str) -> frozenset[tuple[str, int]]:

@@ -29,6 +29,21 @@ TABLE: Final = (
     Setting("OPENAI_API_KEY", "The OpenAI API key.", "none: tools are listed, calls refused", "sk-..."),
     Setting("OPENAI_API_KEY_FILE", "A file that holds the key, for secrets mounted as files."),
     Setting("OPENAI_BASE_URL", "Another API address; https, or http on this machine.", DEFAULT_BASE_URL),
+    Setting(
+        "GPT_IMAGE_2_PROVIDER",
+        "What kind of server OPENAI_BASE_URL leads to: docs/providers.md lists their names.",
+        "by the address; compatible where it does not tell",
+    ),
+    Setting(
+        "GPT_IMAGE_2_DEPLOYMENTS",
+        "The server's own names for models: name=model, parted by commas.",
+        example="my-images=gpt-image-2",
+    ),
+    Setting(
+        "GPT_IMAGE_2_IMAGE_FIELD",
+        "The form field of input pictures, for servers that take the other one: image[] or image.",
+        "by the provider",
+    ),
     Setting("OPENAI_ORG_ID", "Sent as the OpenAI-Organization header."),
     Setting("OPENAI_PROJECT_ID", "Sent as the OpenAI-Project header."),
     Setting("GPT_IMAGE_2_MODEL", "The model of calls that name none.", DEFAULT_MODEL),

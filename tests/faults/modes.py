@@ -15,6 +15,8 @@ from tests.faults.answers import MB, document, error, noise, pictures, uncompres
 from tests.faults.streams import STREAMS, sse
 from tests.faults.wire import Exchange
 
+KEPT: Final = "/kept/"
+"""What the addresses of pictures begin with."""
 Mode = Callable[[Exchange], Awaitable[None]]
 
 
@@ -22,7 +24,12 @@ Mode = Callable[[Exchange], Awaitable[None]]
 
 
 async def plain(exchange: Exchange) -> None:
-    """A request that costs nothing: an upload or its deletion."""
+    """A request that costs nothing: an upload or its deletion, or a picture that was named by its address."""
+    if exchange.request.path.startswith(KEPT):
+        key, index, size = exchange.request.path.removeprefix(KEPT).split("/")
+        width, height = map(int, size.split("x"))
+        await exchange.answer(200, noise(f"{key}/{index}", width, height))
+        return
     number = exchange.post.digest[:12]
     await exchange.answer(200, json.dumps({"id": f"file-{number}", "deleted": True}).encode())
 
@@ -32,6 +39,14 @@ async def ok(exchange: Exchange) -> None:
         await sse(exchange)
         return
     await exchange.answer(200, await asyncio.to_thread(whole, exchange.request))
+
+
+async def addressed(exchange: Exchange) -> None:
+    """The pictures are not in the answer but at addresses of the server."""
+    request = exchange.request
+    size = "x".join(map(str, request.pixels))
+    entries = [{"url": f"{KEPT}{request.key}/{index}/{size}"} for index in range(request.count)]
+    await exchange.answer(200, json.dumps(document(request, []) | {"data": entries}).encode())
 
 
 async def delay(exchange: Exchange) -> None:
@@ -224,9 +239,9 @@ async def redirect(exchange: Exchange) -> None:
 MODES: Final[dict[str, Mode]] = {
     mode.__name__: mode
     for mode in (
-        plain, ok, delay, then_close, huge, reset0, close0, stall0, stallmid, resetmid, shortcl, truncjson,
-        lyingcl, until_close, drip, error_in_200, refusal_in_200, html, nothing, empty, badb64, unpadded,
-        not_a_picture, jpeg, count, compressed, limited, quota, status, slow_status, moderated, launch,
-        redirect, *STREAMS,
+        plain, ok, addressed, delay, then_close, huge, reset0, close0, stall0, stallmid, resetmid, shortcl,
+        truncjson, lyingcl, until_close, drip, error_in_200, refusal_in_200, html, nothing, empty, badb64,
+        unpadded, not_a_picture, jpeg, count, compressed, limited, quota, status, slow_status, moderated,
+        launch, redirect, *STREAMS,
     )
 }  # fmt: skip

@@ -48,6 +48,7 @@ class FakeGateway:
     error: Exception | None = None
     sent: list[ImageJob] = field(default_factory=list)
     read_back: list[Receipt] = field(default_factory=list)
+    completed: list[Receipt] = field(default_factory=list)
     tidied: list[Spool] = field(default_factory=list)
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
@@ -58,6 +59,10 @@ class FakeGateway:
 
     def outline(self, job: ImageJob) -> RequestOutline:
         return RequestOutline("POST", self.route, {"prompt": job.prompt})
+
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        self.completed.append(receipt)
+        return receipt
 
     def read(self, receipt: Receipt) -> Answer:
         self.read_back.append(receipt)

@@ -109,7 +109,7 @@ TABLE: dict[str, tuple[int, Any, type[UpstreamError], str, str]] = {
         error_body("The API deployment for this resource does not exist.", None, "DeploymentNotFound"),
         ModelNotFound,
         "deployment",
-        "`model`",
+        "GPT_IMAGE_2_DEPLOYMENTS",
     ),
     "longest edge": (
         400,

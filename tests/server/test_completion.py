@@ -115,6 +115,7 @@ async def test_a_partial_picture_is_completed_by_calls_under_way(bench: Bench) -
     def held(gateway: Gateway) -> Gateway:
         class Held:
             outline = gateway.outline
+            complete = gateway.complete
             read = gateway.read
             tidy = gateway.tidy
 

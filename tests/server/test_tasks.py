@@ -48,6 +48,7 @@ class Hold:
 
         class Held:
             outline = gateway.outline
+            complete = gateway.complete
             read = gateway.read
             tidy = gateway.tidy
 

@@ -57,6 +57,10 @@ class Door:
         assert self.inner is not None
         return self.inner.outline(job)
 
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        assert self.inner is not None
+        return await self.inner.complete(receipt, spool)
+
     def read(self, receipt: Receipt) -> Answer:
         assert self.inner is not None
         return self.inner.read(receipt)

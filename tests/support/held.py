@@ -29,6 +29,9 @@ class Held:
     def outline(self, job: ImageJob) -> RequestOutline:
         return self.inner.outline(job)
 
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        return await self.inner.complete(receipt, spool)
+
     def read(self, receipt: Receipt) -> Answer:
         return self.inner.read(receipt)
 

@@ -244,6 +244,9 @@ class File(Spool):
     def bodies(self, route: Route, leg: int) -> tuple[Path, ...]:
         raise AssertionError
 
+    def fetched(self, index: int) -> tuple[Path, ...]:
+        raise AssertionError
+
     def received(self) -> Receipt | None:
         return None
 
@@ -278,6 +281,9 @@ class NoGateway(Gateway):
 
     def outline(self, job: ImageJob) -> RequestOutline:
         return RequestOutline("POST", "images", {"prompt": job.prompt})
+
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        raise AssertionError
 
     def read(self, receipt: Receipt) -> Answer:
         raise AssertionError

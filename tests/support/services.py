@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import Execution, Sleep
+from gpt_image_2_mcp.gateways._addressed import nowhere
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
@@ -18,7 +19,8 @@ from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import AppliedOptions, Completed, Operation, Placement
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import Gateway, ImageStore, SessionStore
+from gpt_image_2_mcp.ports import Fetch, Gateway, ImageStore, SessionStore
+from gpt_image_2_mcp.providers import OPENAI, Provider
 from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.results import DryRunResult, ImageResult, SessionImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
@@ -62,6 +64,9 @@ class Bench:
     sessions: SessionStore | None = None
     gateway: Callable[[Gateway], Gateway] = lambda gateway: gateway
     images: ImageStore = field(default_factory=FileImageStore)
+    provider: Provider = OPENAI
+    base_url: str = "https://api.openai.com/v1"
+    fetch: Fetch = nowhere
     clipboard: Clipboard = field(default_factory=lambda: Clipboard({}, "linux"))
     limits: Limits = Limits()
     refuse_folder: ImageServerError | None = None
@@ -101,6 +106,7 @@ class Bench:
                 refusal=self.refusal,
                 partial_images=self.partial_images,
                 local_paths=self.local_paths,
+                provider=self.provider,
             ),
             self.clock,
             Library(catalogue, sources),
@@ -135,8 +141,12 @@ class Bench:
             await self._open.pop()()
 
     def execution(self, journal: SqliteJournal) -> Execution:
-        api = upstream(self.recorder, limits=self.limits)
-        routes = FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini"))
+        api = upstream(self.recorder, limits=self.limits, provider=self.provider, base_url=self.base_url)
+        routes = FallbackGateway(
+            ImagesGateway(api, self.provider, self.fetch),
+            ResponsesGateway(api, "gpt-5.4-mini"),
+            detour=self.provider.responses,
+        )
 
         async def no_sleep(seconds: float) -> None:
             self.waits.append(seconds)
@@ -150,6 +160,7 @@ class Bench:
             limits=self.limits,
             retries=RetryPolicy(draw=lambda _low, high: high),
             sleep=self.sleep or no_sleep,
+            clock=self.clock,
         )
 
     def spools(self) -> SpoolFolder:

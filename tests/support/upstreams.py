@@ -14,6 +14,7 @@ import httpx2
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.providers import OPENAI, Provider
 from gpt_image_2_mcp.sandbox import create_app
 from tests.support.pictures import picture
 
@@ -75,8 +76,12 @@ def tiny() -> Recorder:
 
 
 def upstream(
-    recorder: httpx2.AsyncBaseTransport, timeouts: Timeouts = Timeouts(), limits: Limits = Limits()
+    recorder: httpx2.AsyncBaseTransport,
+    timeouts: Timeouts = Timeouts(),
+    limits: Limits = Limits(),
+    provider: Provider = OPENAI,
+    base_url: str = "https://api.openai.com/v1",
 ) -> Upstream:
     """An upstream that talks to `recorder` with the canary key."""
-    account = Account("https://api.openai.com/v1", Secret(CANARY))
+    account = Account(base_url, Secret(CANARY), key_header=provider.key_header, server=provider.title)
     return Upstream(account, lambda: recorder, timeouts, limits.answer)

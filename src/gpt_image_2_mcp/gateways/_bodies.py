@@ -31,6 +31,10 @@ class Body:
         """The picture that a value of `document` stands for."""
         return self.pictures.get(value) if isinstance(value, str) else None
 
+    def pictured(self, entry: Mapping[str, Any]) -> EncodedPicture | None:
+        """The picture in an entry of an ImagesResponse; some servers write it as a data URL."""
+        return self.picture(entry.get("b64_json")) or self.picture(entry.get("url"))
+
 
 def read_body(path: Path, *, torn: bool = False) -> Body:
     """Read a spooled answer; of a `torn` one that breaks off, the whole pictures and an empty document.

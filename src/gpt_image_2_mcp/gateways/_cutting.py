@@ -11,7 +11,9 @@ from gpt_image_2_mcp.errors import InvalidAnswer
 MAX_REST: Final = 4 * 1024 * 1024
 """Bytes of JSON beside its pictures."""
 _PICTURE_KEY: Final = re.compile(
-    rb'(?<!\\)"(?:b64_json|partial_image_b64|result)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!["\r\n])'
+    rb'(?<!\\)"(?:(?:b64_json|partial_image_b64|result)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"'
+    # A picture's address that is the picture itself.
+    rb'|url"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"data:image\\?/[a-z+.-]{1,16};base64,)(?!["\r\n])'
 )
 _LONGEST_KEY: Final = 256
 
@@ -54,7 +56,8 @@ class Cutter:
             found = _PICTURE_KEY.search(window, at)
             if found is None or found.end() == len(window):
                 break
-            self._add(window[at : found.end() - 1] + f'"{self._name()}"'.encode())
+            key, _, _ = found[0].rpartition(b'"')
+            self._add(window[at : found.start()] + key + f'"{self._name()}"'.encode())
             self._start = at = found.end()
             self._start += base
         settled = max(len(window) - _LONGEST_KEY, at)

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -46,6 +46,7 @@ BILLING_CODES: Final = frozenset(
 MODERATION_CODES: Final = frozenset(
     {"moderation_blocked", "content_policy_violation", "image_content_policy_violation", "contentFilter"}
 )
+_REQUEST_IDS: Final = ("x-request-id", "apim-request-id", "x-ms-request-id")  # OpenAI's; Azure's two
 SERVER_TYPES: Final = frozenset(
     {"server_error", "image_generation_server_error", "service_unavailable_error"}
 )
@@ -58,10 +59,14 @@ _TRANSPARENCY_HINT = (
     "transparency."
 )
 
+_DEPLOYMENT_HINT: Final = (
+    "Name the deployment in GPT_IMAGE_2_DEPLOYMENTS, such as my-images=gpt-image-2, and restart the server."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error answer says of itself; empty strings where it says nothing."""
+    """What an error answer of `server` says of itself; empty strings where it says nothing."""
 
     message: str = ""
     type: str = ""
@@ -69,6 +74,7 @@ class ErrorBody:
     param: str = ""
     stage: str | None = None
     categories: tuple[str, ...] = ()
+    server: str = "OpenAI"
 
     @classmethod
     def parse(cls, body: bytes) -> ErrorBody:
@@ -84,7 +90,8 @@ class ErrorBody:
             return cls()
         error = document.get("error") or document.get("detail")
         if not isinstance(error, Mapping):
-            return cls(message=clean(_complaints(error)))
+            said = filter(None, (_complaints(error), _text(document.get("message"))))
+            return cls(message=clean(": ".join(said)))
         details = error.get("moderation_details")
         details = details if isinstance(details, Mapping) else {}
         return cls(
@@ -123,9 +130,9 @@ def _categories(listed: object, message: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in named[1].split(",")) if named else ()
 
 
-def rejection(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+def rejection(status: int, headers: Mapping[str, str], body: bytes, server: str = "OpenAI") -> UpstreamError:
     """The error for an answer with a status other than 200, with what it says of trying again."""
-    error = error_for(status, ErrorBody.parse(body), headers)
+    error = error_for(status, replace(ErrorBody.parse(body), server=server), headers)
     error.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     if error.retry_after is None:
         error.retry_after = retry_after(headers)
@@ -134,40 +141,40 @@ def rejection(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamE
 
 def error_for(status: int, error: ErrorBody, headers: Mapping[str, str]) -> UpstreamError:
     """The error for a parsed body."""
-    named = headers.get("x-request-id") or headers.get("apim-request-id") or ""
-    request_id = clean(named, 100) or None
+    named = (headers.get(name) for name in _REQUEST_IDS)
+    request_id = clean(next(filter(None, named), ""), 100) or None
     by_code = _by_code(status, error, request_id)
     if by_code:
         return by_code
     said = f": {error.message or error.code}" if error.message or error.code else "."
     if status == 429:
-        message = f"OpenAI's rate limit was reached{said}"
+        message = f"{error.server}'s rate limit was reached{said}"
         return RateLimited(message, retry_after=retry_after(headers, error.message), request_id=request_id)
     if status == 408:
-        return UpstreamTimeout(f"OpenAI gave up on the call (408){said}", request_id=request_id)
+        return UpstreamTimeout(f"{error.server} gave up on the call (408){said}", request_id=request_id)
     if status >= 500:
-        return UpstreamFailure(f"OpenAI failed with status {status}{said}", request_id=request_id)
+        return UpstreamFailure(f"{error.server} failed with status {status}{said}", request_id=request_id)
     if status == 409:
-        return OutcomeUnknown(f"OpenAI reported a conflict (409){said}", request_id=request_id)
+        return OutcomeUnknown(f"{error.server} reported a conflict (409){said}", request_id=request_id)
     return _refusal(status, error, said, request_id)
 
 
 def _by_code(status: int, error: ErrorBody, request_id: str | None) -> UpstreamError | None:
     launch_era = (status, error.code, error.param) == (400, "invalid_value", "model")
     if launch_era and _LAUNCH_ERA.fullmatch(error.message):
-        return EditsRejectModel(f"OpenAI refused the edit: {error.message}", request_id=request_id)
+        return EditsRejectModel(f"{error.server} refused the edit: {error.message}", request_id=request_id)
     if error.code in MODERATION_CODES:
         return _moderation(error, request_id)
     if status in (400, 403) and "organization must be verified" in error.message.lower():
-        message = "OpenAI refused the call because the organization is not verified for this model."
+        message = f"{error.server} refused the call because the organization is not verified for this model."
         return OrganizationNotVerified(message, request_id=request_id)
     if error.code in BILLING_CODES or error.type == "insufficient_quota":
-        message = f"The OpenAI account has no budget left ({error.code or error.type})."
+        message = f"The {error.server} account has no budget left ({error.code or error.type})."
         return QuotaExhausted(message, request_id=request_id)
     if status == 404 and error.code in ("model_not_found", "DeploymentNotFound"):
-        return ModelNotFound(
-            f"OpenAI does not offer that model to this key: {error.message}", request_id=request_id
-        )
+        message = f"{error.server} does not offer that model to this key: {error.message}"
+        hint = _DEPLOYMENT_HINT if error.code == "DeploymentNotFound" else None
+        return ModelNotFound(message, hint=hint, request_id=request_id)
     return None
 
 
@@ -176,22 +183,22 @@ def _moderation(error: ErrorBody, request_id: str | None) -> ModerationBlocked:
     what = where.get(error.stage or "", "the request")
     categories = f" ({', '.join(error.categories)})" if error.categories else ""
     stage = f", stage {error.stage}" if error.stage else ""
-    message = f"OpenAI's moderation blocked {what}{categories}{stage}."
+    message = f"{error.server}'s moderation blocked {what}{categories}{stage}."
     return ModerationBlocked(message, stage=error.stage, categories=error.categories, request_id=request_id)
 
 
 def _refusal(status: int, error: ErrorBody, said: str, request_id: str | None) -> Rejected:
     if status == 401:
-        return AuthenticationFailed("OpenAI did not accept the API key.", request_id=request_id)
+        return AuthenticationFailed(f"{error.server} did not accept the API key.", request_id=request_id)
     if status == 403:
-        return AccessDenied(f"OpenAI denied access{said}", request_id=request_id)
+        return AccessDenied(f"{error.server} denied access{said}", request_id=request_id)
     if status == 404:
         hint = "Check OPENAI_BASE_URL: it should end in /v1 and lead to an OpenAI-compatible API."
         return Rejected(f"The API address was not found{said}", hint=hint, request_id=request_id)
     if 300 <= status < 400:
         hint = "Set OPENAI_BASE_URL to the final address; redirects are not followed."
         return Rejected(f"The API answered with a redirect ({status}).", hint=hint, request_id=request_id)
-    message = f"OpenAI refused the request ({status}){said}"
+    message = f"{error.server} refused the request ({status}){said}"
     return Rejected(message, hint=_advice(error), request_id=request_id)
 
 
@@ -199,12 +206,12 @@ def _advice(error: ErrorBody) -> str | None:
     return _TRANSPARENCY_HINT if "transparent background" in error.message.lower() else None
 
 
-def error_in_answer(document: Mapping[str, Any]) -> UpstreamError:
+def error_in_answer(document: Mapping[str, Any], server: str = "OpenAI") -> UpstreamError:
     """The error for a 200 whose body holds an error instead of pictures."""
-    error = ErrorBody.from_document(document)
+    error = replace(ErrorBody.from_document(document), server=server)
     if not (error.message or error.code):
-        return InvalidAnswer("OpenAI's answer holds an error without a message.")
-    said = f"OpenAI answered with an error: {error.message or error.code}"
+        return InvalidAnswer(f"{server}'s answer holds an error without a message.")
+    said = f"{server} answered with an error: {error.message or error.code}"
     if error.type in SERVER_TYPES or error.code == "server_error":
         return UpstreamFailure(said)
     if error.code == "rate_limit_exceeded":

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple
 
 import httpx2
 from anyio.to_thread import run_sync
@@ -29,6 +29,7 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LAST_WORDS_S: Final = 2.0
 """How long a stream that has said everything may take to end."""
 
@@ -64,17 +65,23 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where the API is and who is calling."""
+    """Where the API is and who is calling; `server` is what it is called in sentences."""
 
     base_url: str
     key: Secret
     organization: str | None = None
     project: str | None = None
+    key_header: Literal["Authorization", "api-key"] = "Authorization"
+    server: str = "OpenAI"
 
     def headers(self) -> dict[str, str]:
-        named = {"OpenAI-Organization": self.organization, "OpenAI-Project": self.project}
+        key = self.key.reveal()
+        named = {
+            self.key_header: f"Bearer {key}" if key and self.key_header == "Authorization" else key,
+            "OpenAI-Organization": self.organization,
+            "OpenAI-Project": self.project,
+        }
         return {
-            "Authorization": f"Bearer {self.key.reveal()}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             **{name: value for name, value in named.items() if value},
@@ -161,13 +168,40 @@ class Upstream:
                 )
             return document
 
+    async def fetch(self, address: str) -> bytes | None:
+        """What stands at an address of the API's own server; None if nothing does, or far too much."""
+        async with self._translated():
+            client = self._open()
+            async with client.stream("GET", address, headers={"Accept": "image/*"}) as response:
+                body = bytearray()
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if not response.is_success or len(body) > self._max_answer:
+                        return None
+                return bytes(body) if response.is_success else None
+
+    def own_address(self, address: str) -> str | None:
+        """`address`, which may be relative, as one of the API's own server; None if it is another's.
+
+        A server that listens on this machine may call it by another of its names.
+        """
+        base = httpx2.URL(self._account.base_url)
+        try:
+            target = base.join(address)
+        except httpx2.InvalidURL:
+            return None
+        names = _LOOPBACK if base.host in _LOOPBACK else {base.host}
+        if (target.scheme, _port(target)) != (base.scheme, _port(base)) or target.host not in names:
+            return None
+        return str(target.copy_with(host=base.host, userinfo=b"", fragment=None))
+
     def _rejection(self, response: httpx2.Response, body: bytes) -> UpstreamError:
         """Keys of other servers look like anything; ours is struck out before a text is cut at its length."""
         key = self._account.key.reveal()
         if len(key) >= SHORTEST_KEY:
             for form in (key, key.replace("/", "\\/")):  # some servers write "/" as "\/"
                 body = body.replace(form.encode(), b"[redacted]")
-        return rejection(response.status_code, response.headers, body)
+        return rejection(response.status_code, response.headers, body, self._account.server)
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
@@ -259,6 +293,10 @@ class Upstream:
                 "company's proxy reads the traffic.",
             )
         return Unreachable(f"{host} could not be reached ({type(error).__name__}).")
+
+
+def _port(url: httpx2.URL) -> int | None:
+    return url.port or {"https": 443, "http": 80}.get(url.scheme)
 
 
 def _follower(response: httpx2.Response) -> Follower | None:

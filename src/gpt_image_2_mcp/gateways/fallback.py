@@ -19,7 +19,8 @@ REMEMBER_S = 600
 class FallbackGateway:
     """Sends edits round by `responses` after the one rejection that proves nothing was made.
 
-    `pinned` sends every edit that way. `monotonic` gives seconds.
+    `pinned` sends every edit that way; without a `detour` none goes it, and answers that once came by it
+    are read. `monotonic` gives seconds.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class FallbackGateway:
         responses: Gateway,
         *,
         pinned: bool = False,
+        detour: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateways = {"images": images, "responses": responses}
         self._monotonic = monotonic
+        self._detour = detour
         self._until = float("inf") if pinned else float("-inf")
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
@@ -40,7 +43,7 @@ class FallbackGateway:
         try:
             return await self._gateways["images"].send(job, spool, tell)
         except EditsRejectModel:
-            if job.action != "edit":
+            if job.action != "edit" or not self._detour:
                 raise
             self._until = self._monotonic() + REMEMBER_S
             logger.warning(
@@ -51,6 +54,9 @@ class FallbackGateway:
     def outline(self, job: ImageJob) -> RequestOutline:
         pinned = job.action == "edit" and self._monotonic() < self._until
         return self._gateways["responses" if pinned else "images"].outline(job)
+
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        return await self._gateways[receipt.route].complete(receipt, spool)
 
     def read(self, receipt: Receipt) -> Answer:
         return self._gateways[receipt.route].read(receipt)

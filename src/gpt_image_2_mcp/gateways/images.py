@@ -6,36 +6,35 @@ What is sent equals what the official openai package sends for the same argument
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import pybase64
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ValidationError
 
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
+from gpt_image_2_mcp.gateways._addressed import Addressed, addresses, nowhere
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import COMPLETED, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_answer, error_in_stream
-from gpt_image_2_mcp.gateways._upstream import FilePart, Upstream
+from gpt_image_2_mcp.gateways._requests import api_request
+from gpt_image_2_mcp.gateways._upstream import Upstream
 from gpt_image_2_mcp.models import (
     Answer,
     AppliedOptions,
     EncodedPicture,
     ImageJob,
-    ImageReference,
-    InputImage,
     Receipt,
     RequestOutline,
-    SentFile,
     SvgUsage,
     Usage,
 )
-from gpt_image_2_mcp.ports import Spool, Tell
+from gpt_image_2_mcp.ports import Fetch, Spool, Tell
+from gpt_image_2_mcp.providers import OPENAI, Provider
 from gpt_image_2_mcp.redaction import clean
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,21 +45,32 @@ _APPLIED: Final = {
     "output_format": frozenset({"png", "jpeg", "webp", "gif", "svg"}),
 }
 BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
-NO_PICTURE: Final = "OpenAI's answer holds no picture."
+NO_PICTURE: Final = "The answer holds no picture."
 _SLICE: Final = 1024 * 1024
 _LONGEST_MODEL: Final = 100
 CUT: Final = "OpenAI's stream ended before the picture was complete."
 
 
 class ImagesGateway:
-    """Sends a job as one POST. `stream`: answers are streamed even where no partial pictures are wanted."""
+    """Sends a job as one POST. `stream`: answers are streamed even where no partial pictures are wanted.
 
-    def __init__(self, upstream: Upstream, *, stream: bool = False) -> None:
-        self._upstream = upstream
+    `fetch` reads pictures that a server answers with as addresses of other servers.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        provider: Provider = OPENAI,
+        fetch: Fetch = nowhere,
+        *,
+        stream: bool = False,
+    ) -> None:
+        self._upstream, self._provider = upstream, provider
+        self._addressed = Addressed(upstream, fetch)
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
-        request = await run_sync(api_request, job, self._stream)
+        request = await run_sync(api_request, job, self._stream, self._provider)
         path = await self._upstream.spool(
             request.path,
             spool.bodies("images", 0),
@@ -73,27 +83,40 @@ class ImagesGateway:
         return Receipt("images", (path,))
 
     def outline(self, job: ImageJob) -> RequestOutline:
-        return api_request(job, self._stream, outlined=True).outline()
+        return api_request(job, self._stream, self._provider, outlined=True).outline()
+
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        return await self._addressed.complete(receipt, spool)
 
     def read(self, receipt: Receipt) -> Answer:
         path = receipt.bodies[0]
-        return _read_stream(path) if is_stream(path) else _read_whole(read_body(path, torn=receipt.torn))
+        if is_stream(path):
+            return _read_stream(path)
+        body, fetched = read_body(path, torn=receipt.torn), dict(receipt.fetched)
+        answer = _read_whole(body, fetched, self._provider.title)
+        notes = [note for note in (answer.note, self._provider.note) if note]
+        return replace(answer, note=" ".join(notes) or None)
 
     async def tidy(self, spool: Spool) -> None:
         """Nothing is left at the API by this route."""
 
 
-def _read_whole(body: Body) -> Answer:
+def _read_whole(body: Body, fetched: Mapping[int, Path], server: str) -> Answer:
     document = body.document
     if body.broke_off:
         return Answer(tuple(body.pictures.values()), read_applied({}), None, BROKE_OFF)
     data = document.get("data")
     entries = data if isinstance(data, list) else []
-    found = [body.picture(entry.get("b64_json")) for entry in entries if isinstance(entry, dict)]
+    brought = {index: EncodedPicture(path, 0, path.stat().st_size) for index, path in fetched.items()}
+    found = [
+        (body.pictured(entry) if isinstance(entry, dict) else None) or brought.get(index)
+        for index, entry in enumerate(entries)
+    ]
     pictures = tuple(picture for picture in found if picture)
+    away = len(addresses(body).keys() - fetched.keys())
     if not pictures and document.get("error"):
-        raise error_in_answer(document)
-    if not pictures:
+        raise error_in_answer(document, server)
+    if not pictures and not away:
         raise InvalidAnswer(NO_PICTURE)
     missing = len(entries) - len(pictures)
     note = f"{missing} of {len(entries)} entries of the answer held no picture." if missing else None
@@ -102,6 +125,7 @@ def _read_whole(body: Body) -> Answer:
         read_applied(document),
         read_usage(document.get("usage")),
         note,
+        away=away,
         svg_usage=read_svg_usage(document.get("svg_usage")),
     )
 
@@ -149,98 +173,6 @@ def _digest(picture: EncodedPicture) -> bytes:
     return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """A request to the Images API: a JSON body, or a form with files."""
-
-    path: str
-    json: Mapping[str, Any] | None = None
-    form: Mapping[str, str] | None = None
-    files: Sequence[FilePart] = ()
-
-    def outline(self) -> RequestOutline:
-        files = tuple(
-            SentFile(field, name, mime_type, len(data)) for field, (name, data, mime_type) in self.files
-        )
-        return RequestOutline("POST", self.path, dict(self.json or self.form or {}), files)
-
-
-def api_request(job: ImageJob, stream: bool = False, *, outlined: bool = False) -> ApiRequest:
-    """What is sent for a job. `outlined`: to be looked at, so without the pictures that stand inside JSON.
-
-    An edit goes as a form, since that is the commoner way, and as JSON where only that has a place for
-    something. Encodes pictures then: call in a worker thread.
-    """
-    body = request_body(job, stream)
-    if job.action == "generate":
-        return ApiRequest("images/generations", json=body)
-    if job.in_json:
-        body["images"] = [_json_picture(image, outlined=outlined) for image in job.images]
-        if job.mask:
-            body["mask"] = _json_picture(job.mask, outlined=outlined)
-        return ApiRequest("images/edits", json=body)
-    form = dict(_fields(body))
-    form.pop("moderation", None)  # `auto`, which is what a form without it means; it has no place for another
-    return ApiRequest("images/edits", form=form, files=file_parts(job))
-
-
-def request_body(job: ImageJob, stream: bool = False) -> dict[str, Any]:
-    """Prompt and set options by the API's names, in the order in which the openai package writes them: by the
-    alphabet after the prompt, save `model` and `stream` of a generation, which come first.
-
-    Several pictures are not streamed: what such a stream looks like is documented nowhere. Nor are pictures
-    that move or are drawn in lines: the API refuses that.
-    """
-    options = api_options(job)
-    if job.partials or (stream and job.count == 1 and job.options.output_format not in ("gif", "svg")):
-        options["stream"] = True
-    ahead = [name for name in ("model", "stream") if name in options and job.action == "generate"]
-    values = {**options, "prompt": job.prompt}
-    return {name: values[name] for name in (*ahead, "prompt", *sorted(options))}
-
-
-def api_options(job: ImageJob) -> dict[str, Any]:
-    """The options that are set, by the API's names."""
-    ours = {"partial_images", "svg_model", "svg_reasoning_effort"}
-    options = job.options.model_dump(exclude_none=True, exclude=ours)
-    if job.partials:
-        options["partial_images"] = job.partials
-    if job.options.svg_model:
-        effort = job.options.svg_reasoning_effort
-        options["svg"] = {
-            "model": job.options.svg_model,
-            **({"reasoning": {"effort": effort}} if effort else {}),
-        }
-    return options
-
-
-def _fields(values: Mapping[str, Any], path: str = "{}") -> Iterator[tuple[str, str]]:
-    """Values as a form has them: `svg[reasoning][effort]` for what is nested."""
-    for name, value in values.items():
-        field = path.format(name)
-        if isinstance(value, Mapping):
-            yield from _fields(value, f"{field}[{{}}]")
-        else:
-            yield field, str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def file_parts(job: ImageJob) -> list[FilePart]:
-    """Always the list form `image[]`, with name and MIME type: the single `image` field and nameless parts
-    are what OpenAI answered with "Value must be 'dall-e-2'" and "unsupported mimetype".
-    """
-    pictures = [("image[]", image) for image in job.images if isinstance(image, InputImage)]
-    overlays = [("mask", job.mask), ("markup", job.markup)]
-    parts = [*pictures, *((name, overlay) for name, overlay in overlays if overlay)]
-    return [(name, (image.filename, image.data, image.mime_type)) for name, image in parts]
-
-
-def _json_picture(image: InputImage | ImageReference, *, outlined: bool) -> dict[str, str]:
-    if isinstance(image, ImageReference):
-        return {image.kind: image.value}
-    data = f"<{len(image.data)} bytes>" if outlined else pybase64.b64encode_as_string(image.data)
-    return {"image_url": f"data:{image.mime_type};base64,{data}"}
-
-
 def read_applied(document: Any) -> AppliedOptions:
     """What an answer says was applied, in the words that there are; another counts as unsaid.
 
@@ -258,11 +190,14 @@ def _known(name: str, value: object) -> str | None:
 
 
 def read_usage(value: object) -> Usage | None:
-    """The usage of an answer; None where there is none or it has another shape."""
+    """The usage of an answer; None where there is none, it has another shape, or nothing was counted: some
+    servers send zeros (LocalAI, 2026-08-22), which is no picture for nothing.
+    """
     try:
-        return Usage.model_validate(value)
+        usage = Usage.model_validate(value)
     except ValidationError:
         return None
+    return usage if usage.input_tokens or usage.output_tokens else None
 
 
 def read_svg_usage(value: object) -> SvgUsage | None:

@@ -19,6 +19,9 @@ class KeylessGateway:
     def outline(self, job: ImageJob) -> RequestOutline:
         return self._reader.outline(job)
 
+    async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
+        return await self._reader.complete(receipt, spool)
+
     def read(self, receipt: Receipt) -> Answer:
         return self._reader.read(receipt)
 

@@ -29,15 +29,9 @@ from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_stream
+from gpt_image_2_mcp.gateways._requests import api_options
 from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
-from gpt_image_2_mcp.gateways.images import (
-    CUT,
-    api_options,
-    read_applied,
-    read_svg_usage,
-    read_usage,
-    sum_usages,
-)
+from gpt_image_2_mcp.gateways.images import CUT, read_applied, read_svg_usage, read_usage, sum_usages
 from gpt_image_2_mcp.models import (
     Answer,
     EncodedPicture,
@@ -205,6 +199,10 @@ class ResponsesGateway:
             await self._upstream.call("DELETE", f"files/{file_id}")
         except UpstreamError as error:
             logger.warning("an uploaded input was left to expire by itself in an hour: %s", error.message)
+
+    async def complete(self, receipt: Receipt, _spool: Spool) -> Receipt:
+        """Its pictures stand in its answers."""
+        return receipt
 
     def read(self, receipt: Receipt) -> Answer:
         """The answers of all legs as one; a leg without a picture is noted while another has one."""

@@ -3,6 +3,7 @@
 <id>.job, <id>.in.<n>    the request and its input pictures, until the call is sent
 <id>.<route>.<leg>.part  an answer on its way
 <id>.<route>.<leg>.resp  an answer that is whole and flushed: from here its pictures cannot be lost
+<id>.fetched.<n>.resp     a picture that the answer named by its address: base64 text, as in an answer
 <id>.partial-<n>.<ext>   a picture in the making, while its call is made and an hour longer
 <id>.uploads             ids of files uploaded for it, a line each, until they are deleted again
 """
@@ -34,7 +35,9 @@ KEEP_RAW_S: Final = 7 * 24 * 3600
 KEEP_PARTIAL_S: Final = 3600
 MAX_PARTIAL_BYTES: Final = 64 * 1024 * 1024
 """Of base64 text; one of 3840x2160 as PNG takes 10 to 20 MB."""
-_OURS: Final = re.compile(r"[\w-]+\.(job|in\.\d+|uploads|(images|responses)\.\d+\.(part|resp))", re.ASCII)
+_OURS: Final = re.compile(
+    r"[\w-]+\.(job|in\.\d+|uploads|(images|responses|fetched)\.\d+\.(part|resp))", re.ASCII
+)
 _PARTIAL: Final = re.compile(r"[\w-]+\.partial-\d+\.\w+", re.ASCII)
 _HEADER_BYTES: Final = 256 * 1024
 
@@ -48,6 +51,9 @@ class FileSpool:
 
     def bodies(self, route: Route, leg: int) -> tuple[Path, ...]:
         return tuple(folder / f"{self.operation_id}.{route}.{leg}.resp" for folder in self.folders)
+
+    def fetched(self, index: int) -> tuple[Path, ...]:
+        return tuple(folder / f"{self.operation_id}.fetched.{index}.resp" for folder in self.folders)
 
     def received(self) -> Receipt | None:
         """The whole answers there are; those of the last route, should a first one have been rejected."""
@@ -66,8 +72,13 @@ class FileSpool:
                     # A death while an answer moved to the second folder leaves it in both.
                     legs.setdefault(path.stem, path)
             if legs:
-                return Receipt(route, tuple(legs[stem] for stem in sorted(legs)), torn="part" in kinds)
+                bodies = tuple(legs[stem] for stem in sorted(legs))
+                return Receipt(route, bodies, torn="part" in kinds, fetched=self._fetched())
         return None
+
+    def _fetched(self) -> tuple[tuple[int, Path], ...]:
+        found = {int(path.stem.rpartition(".")[2]): path for path in self._longest_first("fetched.*.resp")}
+        return tuple(sorted(found.items()))
 
     def _longest_first(self, pattern: str) -> list[Path]:
         found = [path for folder in self.folders for path in folder.glob(f"{self.operation_id}.{pattern}")]
@@ -165,7 +176,7 @@ class FileSpool:
 
     def discard(self) -> None:
         """Remove everything but partial pictures: its pictures stand, or it was never sent."""
-        for pattern in ("job", "in.*", "uploads", "images.*", "responses.*"):
+        for pattern in ("job", "in.*", "uploads", "images.*", "responses.*", "fetched.*"):
             self._drop(pattern)
 
     def _opened(self, name: str, flag: int) -> BinaryIO:

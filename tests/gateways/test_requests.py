@@ -1,0 +1,79 @@
+"""A call as the request that each server understands."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.gateways._requests import ApiRequest, api_request, file_parts, request_body
+from gpt_image_2_mcp.models import ImageJob
+from gpt_image_2_mcp.providers import COMPATIBLE, OPENAI, Provider, named
+from tests.gateways.samples import input_image, job
+from tests.support.pictures import mask, picture
+
+MASKED = job("edit", images=(input_image(data=picture()),), mask=input_image("mask.png", mask()), size="auto")
+
+
+def order(provider: Provider, work: ImageJob, *, stream: bool = False) -> ApiRequest:
+    return api_request(work, stream, provider)
+
+
+@pytest.mark.parametrize("provider", [OPENAI, COMPATIBLE, named("litellm"), named("azure")])
+def test_servers_of_all_options_get_what_openai_gets(provider: Provider) -> None:
+    work = job(size="auto", quality="max", user="u", partial_images=2)
+    assert order(provider, work) == ApiRequest("images/generations", json=request_body(work))
+    assert list(order(provider, work).json or {}) == list(request_body(work))
+
+
+def test_an_edit_is_a_form_of_texts_and_files() -> None:
+    found = order(OPENAI, MASKED, stream=True)
+    assert found.path == "images/edits"
+    assert found.form == {"prompt": MASKED.prompt, "model": "gpt-image-2", "size": "auto", "stream": "true"}
+    assert found.files == file_parts(MASKED)
+
+
+def test_a_server_that_does_not_stream_is_not_asked_to() -> None:
+    found = order(replace(OPENAI, streams=False), job(partial_images=2), stream=True)
+    assert not {"stream", "partial_images"} & set(found.json or {})
+
+
+def test_auto_is_no_value_of_a_server_whose_options_are_known() -> None:
+    found = order(named("sglang"), job(size="auto", quality="auto", n=1, user="u"))
+    assert set(found.json or {}) == {"prompt", "model", "n", "response_format"}
+
+
+def test_a_mask_is_painted_and_the_picture_left_alone() -> None:
+    found = order(named("stable-diffusion.cpp"), MASKED)
+    files = dict(found.files or [])
+    assert files["image[]"] == file_parts(MASKED)[0][1]
+    painted = Image.open(BytesIO(files["mask"][1]))
+    assert painted.mode == "L"
+    assert [painted.getpixel(at) for at in ((0, 0), (63, 47))] == [255, 0]
+
+
+def test_a_mask_that_cannot_be_painted_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(InvalidRequest, match="cannot be painted"):
+        order(named("stable-diffusion.cpp"), replace(MASKED, mask=input_image("mask.png", b"\x89PNG")))
+
+
+def test_localai_gets_pictures_as_bare_base64_and_with_a_mask_as_a_form() -> None:
+    plain = order(named("localai"), replace(MASKED, mask=None))
+    assert plain.path == "images/generations"
+    assert [base64.b64decode(text) for text in (plain.json or {})["ref_images"]] == [picture()]
+    masked = order(named("localai"), MASKED)
+    assert (masked.path, set(masked.form or {})) == ("images/inpainting", {"prompt", "model"})
+    assert [name for name, _ in masked.files or []] == ["image", "mask"]
+
+
+def test_openrouter_gets_pictures_as_references() -> None:
+    found = order(named("openrouter"), replace(MASKED, mask=None))
+    text = base64.b64encode(picture()).decode()
+    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{text}"}}
+    assert found == ApiRequest(
+        "images", json={"prompt": MASKED.prompt, "model": "openai/gpt-image-2", "input_references": [url]}
+    )
