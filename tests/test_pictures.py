@@ -4,6 +4,7 @@ import os
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +19,14 @@ from PIL import Image, ImageChops, ImageFilter, ImageStat
 from gpt_image_2_mcp import pictures
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import UndecodablePicture
-from gpt_image_2_mcp.pictures import MAX_MEASURED_PIXELS, Preview, has_clear_pixels, preview, transparency
+from gpt_image_2_mcp.pictures import (
+    MAX_MEASURED_PIXELS,
+    Preview,
+    has_clear_pixels,
+    painted_mask,
+    preview,
+    transparency,
+)
 from gpt_image_2_mcp.sandbox.paint import Commission, paint
 from tests.support.boards import LIGHT, WHITE, Tone, board, with_subject
 from tests.support.pictures import mask, noise, opened, picture
@@ -267,9 +275,22 @@ def test_a_picture_without_transparency_lets_nothing_through() -> None:
     assert not has_clear_pixels(picture())
 
 
-def test_a_mask_that_cannot_be_decoded_is_an_error() -> None:
+@pytest.mark.parametrize("look", [has_clear_pixels, painted_mask])
+def test_a_mask_that_cannot_be_decoded_is_an_error(look: Callable[[bytes], object]) -> None:
     with pytest.raises(UndecodablePicture):
-        has_clear_pixels(os.urandom(100))
+        look(os.urandom(100))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_mask_is_painted_white_where_it_is_clear_and_black_where_it_is_not(mode: str) -> None:
+    clear = opened(mask()).quantize(4) if mode == "P" else opened(mask()).convert(mode)
+    painted = opened(painted_mask(encoded(clear, "PNG")))
+    assert (painted.format, painted.mode, painted.size) == ("PNG", "L", (64, 48))
+    assert [painted.getpixel(at) for at in ((0, 0), (31, 47), (32, 0), (63, 47))] == [255, 255, 0, 0]
+
+
+def test_a_picture_without_transparency_is_painted_black() -> None:
+    assert opened(painted_mask(picture())).getextrema() == (0, 0)
 
 
 def test_what_can_only_be_decoded_whole_has_a_lower_bound_than_a_photograph() -> None:

@@ -67,6 +67,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.api_key is None
     assert settings.base_url == DEFAULT_BASE_URL == "https://api.openai.com/v1"
     assert (settings.organization, settings.project) == (None, None)
+    assert (settings.provider, settings.image_field, settings.deployments) == (None, None, ())
     assert settings.model == "gpt-image-2"
     assert settings.output_dir is None
     assert settings.config_home == home / ".config"
@@ -101,6 +102,9 @@ def test_every_variable_is_taken(home: Path) -> None:
         OPENAI_BASE_URL="https://eu.api.openai.com/v1/",
         OPENAI_ORG_ID="org-1",
         OPENAI_PROJECT_ID="proj-1",
+        GPT_IMAGE_2_PROVIDER="LiteLLM",
+        GPT_IMAGE_2_IMAGE_FIELD="image[]",
+        GPT_IMAGE_2_DEPLOYMENTS="my-images = gpt-image-2, Qwen/Qwen-Image=qwen,",
         GPT_IMAGE_2_MODEL="gpt-image-2.5-flare",
         GPT_IMAGE_2_OUTPUT_DIR="pictures",
         GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR="1",
@@ -144,6 +148,8 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.api_key.reveal() == KEY
     assert settings.base_url == "https://eu.api.openai.com/v1"
     assert (settings.organization, settings.project) == ("org-1", "proj-1")
+    assert (settings.provider, settings.image_field) == ("litellm", "image[]")
+    assert settings.deployments == (("my-images", "gpt-image-2"), ("Qwen/Qwen-Image", "qwen"))
     assert settings.model == "gpt-image-2.5-flare"
     assert settings.output_dir == home / "pictures"
     assert settings.allow_unsafe_output_dir
@@ -257,6 +263,33 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_HTTP_BODY_MB", "0", "must be a whole number, 1 to 100,000"),
         ("GPT_IMAGE_2_HTTP_CONNECTIONS", "100001", "must be a whole number, 1 to 100,000"),
         ("GPT_IMAGE_2_HTTP_LOCAL_PATHS", "/srv", "must be 1 or 0"),
+        *[
+            (
+                "GPT_IMAGE_2_DEPLOYMENTS",
+                value,
+                "must hold, parted by commas, entries like my-images=gpt-image-2",
+            )
+            for value in ("my-images", "a=", "=a", "a=b=c", "a b=c", "ä=b", "{}")
+        ],
+        (
+            "GPT_IMAGE_2_DEPLOYMENTS",
+            "a=gpt-image-2,a=gpt-image-2.5-flare",
+            "must name each deployment and each",
+        ),
+        (
+            "GPT_IMAGE_2_DEPLOYMENTS",
+            "a=gpt-image-2,b=gpt-image-2",
+            "must name each deployment and each model",
+        ),
+        ("GPT_IMAGE_2_IMAGE_FIELD", "images", "must be image[] or image"),
+        ("GPT_IMAGE_2_PROVIDER", "groq", "must be openai or azure or stable-diffusion.cpp or localai or"),
+        ("GPT_IMAGE_2_PROVIDER", "localai", "names another server than OpenAI's, so set OPENAI_BASE_URL too"),
+        (
+            "OPENAI_BASE_URL",
+            "https://res.openai.azure.com/openai/deployments/d?api-version=2025-04-01-preview",
+            "is the older address of one deployment",
+        ),
+        ("OPENAI_BASE_URL", "https://res.openai.azure.com/", "is no address of Azure's v1 API"),
         ("OPENAI_BASE_URL", "api.openai.com/v1", "must be an https URL"),
         ("OPENAI_BASE_URL", "ftp://api.openai.com", "must be an https URL"),
         ("OPENAI_BASE_URL", "https://", "must be an https URL"),

@@ -239,5 +239,5 @@ def check_address(base_url: str) -> None:
         raise ConfigurationError(
             f"OPENAI_BASE_URL {what}.",
             hint=f"Set it to https://{parts.hostname}{_AZURE_PATH} and name the deployment in "
-            "GPT_IMAGE_2_DEPLOYMENTS, such as my-images=gpt-image-2.",
+            "GPT_IMAGE_2_DEPLOYMENTS, such as my-images=gpt-image-2; then restart.",
         )

@@ -34,6 +34,24 @@ def test_each_kind_of_picture_is_cut_out() -> None:
     assert json.loads(rest) == {"b64_json": "#0", "partial_image_b64": "#1", "result": "#2", "other": "DD"}
 
 
+@pytest.mark.parametrize("head", [b"data:image/png;base64,", b"data:image\\/svg+xml;base64,"])
+def test_an_address_that_is_the_picture_itself_is_cut_out_like_the_others(head: bytes) -> None:
+    text = b'[{"url" : "' + head + b'AA"},{"b64_json":"BB"},{"url":"https://a/b"}]'
+    for at in range(len(text)):
+        rest, pictures = cut(text[:at], text[at:])
+        assert pictures == [b"AA", b"BB"]
+        assert json.loads(rest) == [{"url": "#0"}, {"b64_json": "#1"}, {"url": "https://a/b"}]
+
+
+@pytest.mark.parametrize(
+    "value", ["data:text/html;base64,AA", "data:image/png,AA", "x data:image/png;base64,AA"]
+)
+def test_another_address_stays_where_it_is(value: str) -> None:
+    rest, pictures = cut(json.dumps({"url": value}).encode())
+    assert pictures == []
+    assert json.loads(rest) == {"url": value}
+
+
 def test_places_are_counted_from_where_the_text_begins() -> None:
     cutter = Cutter()
     cutter.feed(b'{"b64_json":"AA"}', 1000)

@@ -82,10 +82,15 @@ class Bench:
     responses: FakeGateway
     now: float = 1000.0
     pinned: bool = False
+    detour: bool = True
 
     def __post_init__(self) -> None:
         self.gateway = FallbackGateway(
-            self.images, self.responses, pinned=self.pinned, monotonic=lambda: self.now
+            self.images,
+            self.responses,
+            pinned=self.pinned,
+            detour=self.detour,
+            monotonic=lambda: self.now,
         )
 
     async def send(self, work: ImageJob) -> Route:
@@ -127,6 +132,23 @@ async def test_a_rejected_edit_goes_round_once() -> None:
     assert await b.send(job("edit")) == "responses"
     assert b.counts == (1, 1)
     assert b.images.sent == b.responses.sent
+
+
+async def test_without_a_detour_a_rejected_edit_stays_rejected() -> None:
+    b = bench(EditsRejectModel("No."), detour=False)
+    with pytest.raises(EditsRejectModel):
+        await b.send(job("edit"))
+    assert b.counts == (1, 0)
+
+
+@pytest.mark.parametrize("route", ["images", "responses"])
+async def test_an_answer_is_completed_by_the_route_that_it_came_by(route: Route, tmp_path: Path) -> None:
+    b = bench(detour=False)
+    receipt = Receipt(route, ())
+    assert await b.gateway.complete(receipt, spool(tmp_path)) is receipt
+    assert (b.images.completed, b.responses.completed) == (
+        ([receipt], []) if route == "images" else ([], [receipt])
+    )
 
 
 async def test_a_rejection_is_remembered_for_ten_minutes_and_then_probed_again() -> None:

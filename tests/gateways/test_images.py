@@ -144,6 +144,23 @@ def test_pictures_applied_options_and_usage_are_read(tmp_path: Path) -> None:
     assert answer.note is None
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
+        {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+        {"input_tokens": 1},
+        {},
+        [],
+        None,
+    ],
+)
+def test_what_was_not_counted_as_openai_counts_is_no_usage_and_not_free(usage: Any, tmp_path: Path) -> None:
+    answer = read(tmp_path, {"data": [{"b64_json": "QUJD"}], "usage": usage})
+    assert answer.usage is None
+    assert cost("gpt-image-2", answer.usage) is None
+
+
 def test_an_answer_of_another_server_needs_nothing_but_its_pictures(tmp_path: Path) -> None:
     answer = read(tmp_path, {"data": [{"b64_json": "QUJD", "generation_id": "g", "url": None}]})
     assert len(answer.pictures) == 1

@@ -555,6 +555,30 @@ def test_an_upstream_text_cannot_disguise_itself() -> None:
 
 def test_the_request_id_of_azure_is_kept_too() -> None:
     assert rejected(500, b"", {"apim-request-id": "azure-1"}).request_id == "azure-1"
+    assert rejected(500, b"", {"x-ms-request-id": "azure-2"}).request_id == "azure-2"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 409, 429, 500])
+def test_another_server_is_called_by_its_name(status: int) -> None:
+    error = rejection(status, {}, b'{"error":"no"}', "LocalAI")
+    assert "LocalAI" in error.message
+    assert "OpenAI" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "prompt required"}, "prompt required"),
+        ({"error": "server_error", "message": "out of memory"}, "server_error: out of memory"),
+        ({"message": "Bad Request"}, "Bad Request"),
+        ({"detail": "Model mismatch"}, "Model mismatch"),
+        ({"detail": [{"loc": ["body", "size"], "msg": "no", "input": "secret"}]}, "body.size: no"),
+        ({"error": {"code": 500, "message": "could not load model", "type": ""}}, "could not load model"),
+    ],
+)
+def test_what_other_servers_say_is_told_in_whatever_form(body: Any, said: str) -> None:
+    error = rejected(400, json.dumps(body).encode())
+    assert error.message == f"OpenAI refused the request (400): {said}"
 
 
 def test_a_request_id_is_cleaned_as_any_text_from_outside() -> None:

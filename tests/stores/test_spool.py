@@ -285,6 +285,20 @@ def test_an_operation_has_no_part_in_anothers_answers(
     assert spools.open(ONE).torn() is None
 
 
+def test_pictures_that_were_fetched_come_with_their_answer_by_their_places(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    assert spool.fetched(3)[0] == folders[0] / f"{ONE}.fetched.3.resp"
+    tenth = answered(folders[0], "fetched.10.resp")
+    second = answered(folders[1], "fetched.2.resp")
+    answered(folders[0], "fetched.4.part")
+    assert spool.received() is None
+    answer = answered(folders[0], "images.0.resp")
+    for receipt in (spool.received(), spool.torn()):
+        assert receipt is not None
+        assert (receipt.bodies, receipt.fetched) == ((answer,), ((2, second), (10, tenth)))
+
+
 def test_discarding_removes_all_of_an_operation_and_nothing_else(
     spool: FileSpool, spools: SpoolFolder, folders: tuple[Path, Path]
 ) -> None:
@@ -293,6 +307,8 @@ def test_discarding_removes_all_of_an_operation_and_nothing_else(
     for folder in folders:
         answered(folder, "images.0.part")
         answered(folder, "responses.1.resp")
+        answered(folder, "fetched.0.resp")
+        answered(folder, "fetched.1.part")
         for foreign in (f"{ONE}0.images.0.resp", "notes.txt", ONE):
             (folder / foreign).write_bytes(b"mine")
     spools.open(OTHER).save_job(job())
