@@ -249,10 +249,11 @@ def _fetching(settings: Settings) -> Fetch:
     """How pictures are read that an answer names by the addresses of other servers: as inputs are."""
 
     async def fetch(address: str) -> bytes:
+        from gpt_image_2_mcp.gateways._addressed import FETCH_S
         from gpt_image_2_mcp.sources.dialling import Dialler
         from gpt_image_2_mcp.sources.https import FetchLimits, HttpsFetcher
 
-        limits = FetchLimits(total_s=120, max_bytes=settings.limits.answer)
+        limits = FetchLimits(total_s=FETCH_S, max_bytes=settings.limits.answer)
         return await HttpsFetcher(Dialler(settings.allow_hosts), limits).fetch(address)
 
     return fetch

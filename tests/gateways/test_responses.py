@@ -552,7 +552,7 @@ def test_a_leg_without_a_picture_is_noted_beside_one_with_it(tmp_path: Path) -> 
 def test_all_notes_of_reading_are_told_beside_that_of_sending_which_the_receipt_keeps(tmp_path: Path) -> None:
     answer = read(tmp_path, responses_answer(usage=None), b"", note="1 of 3 pictures failed: X.")
     assert answer.note is not None
-    assert answer.note.startswith("1 more failed: OpenAI's answer was empty.")
+    assert answer.note.startswith("1 more failed: The API's answer was empty.")
     assert answer.note.endswith(UNDERCOUNTED)
     assert "1 of 3" not in answer.note
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from gpt_image_2_mcp.models import Receipt
 from gpt_image_2_mcp.ports import Fetch, Spool
 from gpt_image_2_mcp.redaction import clean
 
+FETCH_S: Final = 120.0
+"""How long one picture may take."""
 _HEADER_BYTES: Final = 256 * 1024
 
 
@@ -54,8 +57,9 @@ class Addressed:
     async def _picture(self, address: str) -> bytes:
         own = self.upstream.own_address(address)
         try:
-            data = await (self.upstream.fetch(own) if own else self.fetch(address))
-        except (InputError, UpstreamError):
+            async with asyncio.timeout(FETCH_S):
+                data = await (self.upstream.fetch(own) if own else self.fetch(address))
+        except (InputError, UpstreamError, TimeoutError):
             data = None
         if data is None or read_header(data[:_HEADER_BYTES]) is None:
             where = _host_of(own or address)

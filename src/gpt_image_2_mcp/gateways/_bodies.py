@@ -43,13 +43,13 @@ def read_body(path: Path, *, torn: bool = False) -> Body:
         InvalidAnswer: it is empty, cut, not JSON or not an object.
     """
     if not path.stat().st_size:
-        raise InvalidAnswer("OpenAI's answer was empty.")
+        raise InvalidAnswer("The API's answer was empty.")
     cutter, position = Cutter(), 0
     for window in windows(path):
         cutter.feed(window, position)
         position += len(window)
     if cutter.in_picture and not torn:
-        raise InvalidAnswer("OpenAI's answer breaks off inside a picture.")
+        raise InvalidAnswer("The API's answer breaks off inside a picture.")
     pictures, rest = located(path, cutter.spans), cutter.rest()
     try:
         document = json.loads(rest)
@@ -59,7 +59,7 @@ def read_body(path: Path, *, torn: bool = False) -> Body:
         start = clean(rest[:2000].decode("utf-8", "replace"), 200)
         raise InvalidAnswer(f"The API's answer is not JSON; it begins: {start}") from None
     if not isinstance(document, dict):
-        raise InvalidAnswer("OpenAI's answer is not a JSON object.")
+        raise InvalidAnswer("The API's answer is not a JSON object.")
     return Body(document, pictures)
 
 

@@ -81,7 +81,7 @@ class Cutter:
     def _add(self, text: bytes) -> None:
         self._rest += text
         if len(self._rest) > MAX_REST:
-            raise InvalidAnswer("OpenAI's answer is far larger than its pictures.")
+            raise InvalidAnswer("The API's answer is far larger than its pictures.")
 
     def _closing_quote(self, window: bytes, at: int) -> int:
         """Where the text ends in which `at` stands; -1 where its end has not come."""

@@ -255,7 +255,9 @@ class Upstream:
                 return
             total += len(chunk)
             if total > self._max_answer:
-                raise OutcomeUnknown(f"OpenAI's answer is larger than {self._max_answer // MB} MB.")
+                raise OutcomeUnknown(
+                    f"{self._account.server}'s answer is larger than {self._max_answer // MB} MB."
+                )
             yield chunk
 
     def _patience(self, follower: Follower | None, sent: float) -> float:
@@ -278,7 +280,7 @@ class Upstream:
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError) as error:
             raise Unsendable(f"The request could not be sent ({type(error).__name__}).") from None
         except (TimeoutError, httpx2.TimeoutException):
-            raise UpstreamTimeout("OpenAI did not answer in time.") from None
+            raise UpstreamTimeout(f"{self._account.server} did not answer in time.") from None
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             kind = type(error).__name__
             raise OutcomeUnknown(f"The connection broke after the request was sent ({kind}).") from None
