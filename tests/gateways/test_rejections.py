@@ -563,6 +563,16 @@ def test_another_server_is_called_by_its_name(status: int) -> None:
     error = rejection(status, {}, b'{"error":"no"}', "LocalAI")
     assert "LocalAI" in error.message
     assert "OpenAI" not in error.message
+    assert "platform.openai.com" not in error.hint
+
+
+def test_the_budget_of_another_server_is_looked_after_there() -> None:
+    error = rejection(
+        429, {}, json.dumps(error_body("No money.", None, "insufficient_quota")).encode(), "Azure OpenAI"
+    )
+    assert type(error) is QuotaExhausted
+    assert "platform.openai.com" not in error.hint
+    assert error.hint.endswith("at Azure OpenAI.")
 
 
 @pytest.mark.parametrize(

@@ -687,3 +687,71 @@ def test_the_account_prints_no_key() -> None:
     account = Account("https://api.openai.com/v1", Secret(CANARY))
     assert CANARY not in repr(account)
     assert account.headers()["Authorization"] == f"Bearer {CANARY}"
+
+
+# Pictures at addresses of the server
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("/kept/a.png?v=1", "http://localhost:8080/kept/a.png?v=1"),
+        ("http://localhost:8080/a.png", "http://localhost:8080/a.png"),
+        ("http://LOCALHOST:8080/a.png", "http://localhost:8080/a.png"),
+        ("http://127.0.0.1:8080/a.png", "http://localhost:8080/a.png"),
+        ("http://me:secret@[::1]:8080/a.png#b", "http://localhost:8080/a.png"),
+        ("//localhost:8080/a.png", "http://localhost:8080/a.png"),
+        ("http://localhost/a.png", None),
+        ("https://localhost:8080/a.png", None),
+        ("http://localhost.example:8080/a.png", None),
+        ("http://127.1:8080/a.png", None),
+        ("//cdn.example/a.png", None),
+        ("file:///a.png", None),
+        ("http://[", None),
+    ],
+)
+def test_an_address_of_the_server_itself_is_told_from_others(address: str, own: str | None) -> None:
+    assert upstream(canned(), base_url="http://localhost:8080/v1").own_address(address) == own
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("https://images.example/a.png", "https://images.example/a.png"),
+        ("https://images.example:443/a.png", "https://images.example/a.png"),
+        ("http://images.example/a.png", None),
+        ("https://images.example:8443/a.png", None),
+        ("https://localhost/a.png", None),
+        ("https://sub.images.example/a.png", None),
+    ],
+)
+def test_a_server_elsewhere_has_one_name(address: str, own: str | None) -> None:
+    assert upstream(canned(), base_url="https://images.example/v1").own_address(address) == own
+
+
+@pytest.mark.parametrize("status", [301, 302, 401, 404, 500])
+async def test_what_is_not_there_is_none(status: int) -> None:
+    headers = {"location": "https://evil.example/"}
+    recorder = scripted(lambda _request: streamed(status, b"x", headers))
+    client = upstream(recorder)
+    assert await client.fetch("https://api.openai.com/a.png") is None
+    assert len(recorder.requests) == 1
+
+
+async def test_what_is_far_too_large_is_none_and_not_read_to_its_end() -> None:
+    given: list[int] = []
+
+    class Endless(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            while True:
+                given.append(1)
+                yield bytes(MB)
+
+    client = upstream(answering(Endless()), limits=Limits(answer=3 * MB))
+    assert await client.fetch("https://api.openai.com/a.png") is None
+    assert len(given) == 4
+
+
+async def test_a_picture_of_the_largest_size_is_taken() -> None:
+    client = upstream(answering(Streamed(b"x" * 600, b"x" * 400)), limits=Limits(answer=1000))
+    assert await client.fetch("https://api.openai.com/a.png") == b"x" * 1000

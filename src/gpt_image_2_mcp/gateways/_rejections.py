@@ -170,7 +170,7 @@ def _by_code(status: int, error: ErrorBody, request_id: str | None) -> UpstreamE
         return OrganizationNotVerified(message, request_id=request_id)
     if error.code in BILLING_CODES or error.type == "insufficient_quota":
         message = f"The {error.server} account has no budget left ({error.code or error.type})."
-        return QuotaExhausted(message, request_id=request_id)
+        return QuotaExhausted(message, hint=_elsewhere(error), request_id=request_id)
     if status == 404 and error.code in ("model_not_found", "DeploymentNotFound"):
         message = f"{error.server} does not offer that model to this key: {error.message}"
         hint = _DEPLOYMENT_HINT if error.code == "DeploymentNotFound" else None
@@ -191,7 +191,8 @@ def _refusal(status: int, error: ErrorBody, said: str, request_id: str | None) -
     if status == 401:
         return AuthenticationFailed(f"{error.server} did not accept the API key.", request_id=request_id)
     if status == 403:
-        return AccessDenied(f"{error.server} denied access{said}", request_id=request_id)
+        message = f"{error.server} denied access{said}"
+        return AccessDenied(message, hint=_elsewhere(error), request_id=request_id)
     if status == 404:
         hint = "Check OPENAI_BASE_URL: it should end in /v1 and lead to an OpenAI-compatible API."
         return Rejected(f"The API address was not found{said}", hint=hint, request_id=request_id)
@@ -200,6 +201,11 @@ def _refusal(status: int, error: ErrorBody, said: str, request_id: str | None) -
         return Rejected(f"The API answered with a redirect ({status}).", hint=hint, request_id=request_id)
     message = f"{error.server} refused the request ({status}){said}"
     return Rejected(message, hint=_advice(error), request_id=request_id)
+
+
+def _elsewhere(error: ErrorBody) -> str | None:
+    """Where to look if not at OpenAI."""
+    return None if error.server == "OpenAI" else f"Check what the key may use and spend at {error.server}."
 
 
 def _advice(error: ErrorBody) -> str | None:
