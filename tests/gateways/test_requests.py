@@ -11,8 +11,8 @@ from PIL import Image
 
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.gateways._requests import ApiRequest, api_request, file_parts, request_body
-from gpt_image_2_mcp.models import ImageJob
-from gpt_image_2_mcp.providers import COMPATIBLE, OPENAI, Provider, named
+from gpt_image_2_mcp.models import ImageJob, ImageReference
+from gpt_image_2_mcp.providers import COMPATIBLE, NAMES, OPENAI, Provider, named
 from tests.gateways.samples import input_image, job
 from tests.support.pictures import mask, picture
 
@@ -77,3 +77,28 @@ def test_openrouter_gets_pictures_as_references() -> None:
     assert found == ApiRequest(
         "images", json={"prompt": MASKED.prompt, "model": "openai/gpt-image-2", "input_references": [url]}
     )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not named(name).json_edits])
+def test_a_picture_that_stands_at_openai_is_for_openai_alone(name: str) -> None:
+    work = replace(MASKED, images=(ImageReference("file_id", "file-1"),), mask=None)
+    with pytest.raises(InvalidRequest, match="takes no pictures that stand at OpenAI"):
+        order(named(name), work)
+    assert order(OPENAI, work).json == {**request_body(work), "images": [{"file_id": "file-1"}]}
+
+
+def test_moderation_of_an_edit_makes_it_json_for_openai_alone() -> None:
+    work = replace(MASKED, options=MASKED.options.model_copy(update={"moderation": "low"}))
+    assert order(OPENAI, work).json is not None
+    found = order(named("litellm"), work)
+    assert (found.json, "moderation" in (found.form or {})) == (None, False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_that_is_looked_at_holds_no_picture(name: str) -> None:
+    work = replace(MASKED, mask=None)
+    outline = api_request(work, False, named(name), outlined=True).outline()
+    shown = f"{dict(outline.body)} {outline.files}"
+    assert base64.b64encode(picture()).decode() not in shown
+    assert str(len(picture())) in shown
+    assert outline.path == order(named(name), work).path

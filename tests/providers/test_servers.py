@@ -20,7 +20,7 @@ from gpt_image_2_mcp.errors import (
 )
 from gpt_image_2_mcp.providers import Provider, named
 from gpt_image_2_mcp.requests import EditRequest, GenerateRequest
-from gpt_image_2_mcp.results import ImageResult
+from gpt_image_2_mcp.results import DryRunResult, ImageResult
 from tests.providers import servers
 from tests.support.pictures import mask, picture
 from tests.support.services import Bench, made
@@ -113,6 +113,8 @@ async def test_what_changes_no_picture_troubles_no_server(bench: Bench, server: 
         ("vllm-omni", generating(output_format="jpeg", output_compression=50), "`output_compression`"),
         ("vllm-omni", editing(mask="mask.png"), "`mask`"),
         ("sglang", editing(mask="mask.png"), "`mask`"),
+        ("sglang", editing(markup="mask.png", model="gpt-image-2.5-flare"), "`markup`"),
+        ("stable-diffusion.cpp", generating(model="gpt-image-2.6-flare", complexity="low"), "`complexity`"),
         ("openrouter", editing(mask="mask.png"), "`mask`"),
     ],
 )
@@ -237,6 +239,21 @@ async def test_openais_models_go_by_openrouters_names_for_them(bench: Bench) -> 
         assert (result.model, len(result.images)) == ("gpt-image-2", 2)
     bodies = [json.loads(request.content) for request in bench.recorder.requests]
     assert {body["model"] for body in bodies} == {"openai/gpt-image-2"}
+
+
+async def test_a_rehearsal_shows_the_request_that_this_server_would_get(bench: Bench) -> None:
+    use(bench, "openrouter")
+    result = await bench.service().edit(editing(dry_run=True))
+    assert isinstance(result, DryRunResult)
+    assert result.request.path == "images"
+    assert set(result.request.body) == {"model", "prompt", "input_references"}
+    assert bench.recorder.requests == []
+
+
+async def test_a_rehearsal_of_what_cannot_be_done_is_refused(bench: Bench) -> None:
+    use(bench, "localai")
+    error = await refused(bench, editing(images=["in.png", "in.png"], mask="mask.png", dry_run=True))
+    assert "one picture with a mask, not 2" in error.message
 
 
 async def test_the_key_goes_where_the_provider_looks_for_it(bench: Bench) -> None:
