@@ -55,22 +55,29 @@ def api_request(
         return ApiRequest("images/edits", json=body)
     if any(isinstance(image, ImageReference) for image in job.images):
         raise _refusal(f"{provider.title} takes no pictures that stand at OpenAI.", "Give a path or URL")
-    form = dict(_fields(body))
-    form.pop("moderation", None)  # a form has no place for it, and without it means `auto`
-    match provider.edits:
-        case "input_references":
-            pictures = [_json_picture(image, outlined=outlined)["image_url"] for image in job.files]
-            body["input_references"] = [{"type": "image_url", "image_url": {"url": url}} for url in pictures]
-            return ApiRequest(provider.generations, json=body)
-        case "ref_images" if job.mask is None:
-            body["ref_images"] = [_base64(image, outlined=outlined) for image in job.files]
-            return ApiRequest(provider.generations, json=body)
-        case "ref_images" if len(job.images) > 1:
-            message = f"{provider.title} takes one picture with a mask, not {len(job.images)}."
-            raise _refusal(message, "Leave out the mask or the other pictures")
-        case "ref_images":
-            return ApiRequest("images/inpainting", form=form, files=_parts(provider, job))
-    return ApiRequest("images/edits", form=form, files=_parts(provider, job))
+    if provider.edits == "form":
+        return ApiRequest("images/edits", form=_form(body), files=_parts(provider, job))
+    return _edit_elsewhere(job, provider, body, outlined=outlined)
+
+
+def _edit_elsewhere(job: ImageJob, provider: Provider, body: dict[str, Any], *, outlined: bool) -> ApiRequest:
+    """An edit at a server that has no `images/edits`."""
+    if provider.edits == "input_references":
+        urls = [_json_picture(image, outlined=outlined)["image_url"] for image in job.files]
+        body["input_references"] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    elif job.mask is None:
+        body["ref_images"] = [_base64(image, outlined=outlined) for image in job.files]
+    elif len(job.images) > 1:
+        message = f"{provider.title} takes one picture with a mask, not {len(job.images)}."
+        raise _refusal(message, "Leave out the mask or the other pictures")
+    else:
+        return ApiRequest("images/inpainting", form=_form(body), files=_parts(provider, job))
+    return ApiRequest(provider.generations, json=body)
+
+
+def _form(body: Mapping[str, Any]) -> dict[str, str]:
+    """A form has no place for `moderation`, and without it means `auto`."""
+    return {name: value for name, value in _fields(body) if name != "moderation"}
 
 
 def _refusal(message: str, instead: str) -> InvalidRequest:
