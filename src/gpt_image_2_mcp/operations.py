@@ -18,8 +18,15 @@ from typing import Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.alternatives import advice
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
-from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
+from gpt_image_2_mcp.errors import (
+    BudgetExceeded,
+    Busy,
+    ImageServerError,
+    OperationNotFound,
+    PartialNotFound,
+)
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import (
@@ -135,6 +142,7 @@ class Operations:
 
         Raises:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
+            BudgetExceeded: the call may cost more than is left; likewise.
         """
         await self._images.prepare(placement, _expected_bytes(job))
         await run_sync(self._spools.prepare)
@@ -201,8 +209,10 @@ class Operations:
         await run_sync(spool.save_job, job)
         try:
             await self._journal.reserve(operation)
-        except ImageServerError:
+        except ImageServerError as error:
             await run_sync(spool.drop_job)
+            if isinstance(error, BudgetExceeded):
+                error.advise(advice(job, error.room, operation.created_at.date()))
             raise
         await self._runner.start(operation.id)
 

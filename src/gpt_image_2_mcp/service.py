@@ -36,8 +36,8 @@ from gpt_image_2_mcp.models import (
     SessionStep,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
-from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, summary, told
-from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
+from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, spending, summary, told
+from gpt_image_2_mcp.ports import Clock, Ledger, SessionStore, SourceLoader
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -51,6 +51,7 @@ from gpt_image_2_mcp.requests import (
     Paid,
     RenderOptions,
     Shown,
+    SpendingRequest,
     StartSessionRequest,
     TurnOptions,
 )
@@ -60,6 +61,7 @@ from gpt_image_2_mcp.results import (
     ImageResult,
     ImportResult,
     ListSessionsResult,
+    SpendingResult,
     WorkingResult,
 )
 from gpt_image_2_mcp.roots import OutputDir
@@ -67,6 +69,7 @@ from gpt_image_2_mcp.roots import OutputDir
 LOADING_AT_ONCE: Final = 4
 """Calls whose input pictures stand in memory, on their way to the spool."""
 
+_MOST_GROUPS: Final = 31
 LOCAL: Final = Caller()
 PictureResult = ImageResult | ImportResult | WorkingResult
 PaidResult = PictureResult | DryRunResult
@@ -103,6 +106,7 @@ class ImageService:
         defaults: Defaults,
         clock: Clock,
         library: Library,
+        ledger: Ledger,
     ) -> None:
         self._operations = operations
         self._sources = sources
@@ -110,6 +114,7 @@ class ImageService:
         self._defaults = defaults
         self._clock = clock
         self.library = library
+        self._ledger = ledger
         self._loading = asyncio.Semaphore(LOADING_AT_ONCE)
         self._ended_meanwhile: set[str] = set()
 
@@ -205,6 +210,11 @@ class ImageService:
         self, _request: ListSessionsRequest, _caller: Caller = LOCAL
     ) -> ListSessionsResult:
         return ListSessionsResult(sessions=[summary(s) for s in await self._sessions.active()])
+
+    async def spending(self, request: SpendingRequest, _caller: Caller = LOCAL) -> SpendingResult:
+        """What was spent and what is left."""
+        spent = await self._ledger.spending(request.by or "model")
+        return spending(spent, sandbox=self._defaults.sandbox, most=_MOST_GROUPS)
 
     async def check(self) -> None:
         """Make sure that a paid call could be taken in.

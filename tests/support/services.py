@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import Execution, Sleep
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
@@ -33,6 +34,7 @@ from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
+from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
@@ -64,6 +66,7 @@ class Bench:
     images: ImageStore = field(default_factory=FileImageStore)
     clipboard: Clipboard = field(default_factory=lambda: Clipboard({}, "linux"))
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
     roots: Roots | None = None
@@ -104,6 +107,7 @@ class Bench:
             ),
             self.clock,
             Library(catalogue, sources),
+            self.ledger(operations.server),
         )
 
     def operations(self) -> Operations:
@@ -120,7 +124,12 @@ class Bench:
     def journal(self) -> SqliteJournal:
         database = Database(self.folder / "state")
         self._open.insert(0, database.close)
-        return SqliteJournal(database, self.clock)
+        return SqliteJournal(database, self.clock, budgets=self.budgets, project="/projects/site")
+
+    def ledger(self, server: str = "") -> SqliteLedger:
+        database = Database(self.folder / "state")
+        self._open.insert(0, database.close)
+        return SqliteLedger(database, self.clock, self.budgets, server)
 
     def catalogue(self, server: str) -> SqliteCatalogue:
         database = Database(self.folder / "state")
