@@ -27,7 +27,7 @@ from gpt_image_2_mcp.errors import (
     StorageError,
 )
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.models import StoredImage
+from gpt_image_2_mcp.models import Placement, StoredImage
 from gpt_image_2_mcp.requests import (
     ContinueSessionRequest,
     EditRequest,
@@ -291,8 +291,31 @@ async def test_a_call_over_the_budget_is_refused_with_what_would_fit_and_leaves_
     )
     assert bench.recorder.requests == []
     assert await bench.journal().recent(9) == ()
-    assert list(bench.spool.iterdir()) == []
+    assert not bench.spool.exists()
+    assert not bench.pictures.exists()
     made(await service.edit(request.model_copy(update={"quality": "medium"})))
+
+
+async def test_a_call_that_another_process_leaves_no_room_for_meanwhile_is_refused_and_leaves_nothing(
+    bench: Bench,
+) -> None:
+    """Between the first look and the last, somebody else spends."""
+    bench.budgets = Budgets(total=300_000)
+    other = bench.journal()
+    request = GenerateRequest(prompt="x", quality="high", size="1024x1024")
+    made(await bench.service().generate(request))
+    (spent,) = await other.recent(1)
+
+    class Slow(FileImageStore):
+        async def prepare(self, placement: Placement, expected_bytes: int) -> None:
+            await super().prepare(placement, expected_bytes)
+            await other.reserve(replace(spent, id="ab" * 16, state="reserved", estimate=60_000))
+
+    bench.images = Slow()
+    with pytest.raises(BudgetExceeded, match="Call again with quality=low"):
+        await bench.service().generate(request.model_copy(update={"quality": "medium"}))
+    assert [operation.id for operation in await other.recent(9)] == ["ab" * 16, spent.id]
+    assert list(bench.spool.iterdir()) == []
 
 
 async def test_what_a_refused_call_was_charged_is_given_back(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
@@ -11,7 +12,7 @@ from typing import Any, Final
 from gpt_image_2_mcp.budgets import usd
 from gpt_image_2_mcp.capabilities import MODELS, SIZE_PRESETS, Size, find_model
 from gpt_image_2_mcp.checks import check_options
-from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.errors import BudgetExceeded, InvalidRequest
 from gpt_image_2_mcp.models import ImageJob
 from gpt_image_2_mcp.pricing import upper_bound
 
@@ -42,6 +43,16 @@ def alternatives(job: ImageJob, room: int, today: date) -> tuple[Alternative, ..
         if not any(other.changes.keys() <= found.changes.keys() for other in chosen):
             chosen.append(found)
     return tuple(chosen[:MOST])
+
+
+@contextmanager
+def advised(job: ImageJob, today: date) -> Iterator[None]:
+    """Has a budget's refusal of the job say how to go on."""
+    try:
+        yield
+    except BudgetExceeded as error:
+        error.advise(advice(job, error.room, today))
+        raise
 
 
 def advice(job: ImageJob, room: int | None, today: date) -> str:

@@ -18,15 +18,9 @@ from typing import Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
-from gpt_image_2_mcp.alternatives import advice
+from gpt_image_2_mcp.alternatives import advised
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
-from gpt_image_2_mcp.errors import (
-    BudgetExceeded,
-    Busy,
-    ImageServerError,
-    OperationNotFound,
-    PartialNotFound,
-)
+from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import (
@@ -144,8 +138,6 @@ class Operations:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
             BudgetExceeded: the call may cost more than is left; likewise.
         """
-        await self._images.prepare(placement, _expected_bytes(job))
-        await run_sync(self._spools.prepare)
         now = self._clock()
         operation = Operation(
             id=placement.token,
@@ -161,6 +153,10 @@ class Operations:
             step=step,
             estimate=pricing.upper_bound(job),
         )
+        with advised(job, now.date()):  # before anything is written for it; entering it looks again
+            await self._journal.check_budgets(operation)
+        await self._images.prepare(placement, _expected_bytes(job))
+        await run_sync(self._spools.prepare)
         _log_begin(operation)
         self._announce()
         # Once it is journalled it is also started, though the caller be cancelled or the server leave.
@@ -208,11 +204,10 @@ class Operations:
         spool = self._spools.open(operation.id)
         await run_sync(spool.save_job, job)
         try:
-            await self._journal.reserve(operation)
-        except ImageServerError as error:
+            with advised(job, operation.created_at.date()):
+                await self._journal.reserve(operation)
+        except ImageServerError:
             await run_sync(spool.drop_job)
-            if isinstance(error, BudgetExceeded):
-                error.advise(advice(job, error.room, operation.created_at.date()))
             raise
         await self._runner.start(operation.id)
 

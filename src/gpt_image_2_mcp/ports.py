@@ -134,6 +134,13 @@ class Gateway(Protocol):
 class Journal(Protocol):
     """Paid calls and how they stand. What a method wrote is durable when it returns."""
 
+    async def check_budgets(self, operation: Operation) -> None:
+        """Whether the operation would be entered as the budgets stand now; only `reserve` decides.
+
+        Raises:
+            BudgetExceeded: it would not.
+        """
+
     async def reserve(self, operation: Operation) -> None:
         """In one transaction: hold every budget against the call's estimate, enter the operation, charge it.
 

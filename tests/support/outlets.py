@@ -131,6 +131,8 @@ class Notebook(Journal):
 
     operations: dict[str, Operation] = field(default_factory=dict)
 
+    async def check_budgets(self, operation: Operation) -> None: ...
+
     async def reserve(self, operation: Operation) -> None:
         self.operations[operation.id] = operation
 

@@ -53,6 +53,10 @@ class SqliteJournal:
         self._database, self._clock, self._keeps_sessions = database, clock, keeps_sessions
         self._redact, self._budgets, self._project = redact, budgets, project
 
+    async def check_budgets(self, operation: Operation) -> None:
+        if self._budgets:
+            await self._database.run(lambda db: ledger.check(db, operation, self._budgets))
+
     async def reserve(self, operation: Operation) -> None:
         def insert(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
