@@ -37,7 +37,10 @@ def jobs(draw: st.DrawFn) -> ImageJob:
         "size": draw(st.none() | st.sampled_from(SIZES)),
         "n": draw(st.none() | st.integers(1, 10)),
         "partial_images": draw(st.none() | st.integers(0, 3)),
+        "output_format": draw(st.sampled_from(["png", "gif", "svg"])),
     }
+    if options["output_format"] == "gif":
+        options["frame_count"] = draw(st.none() | st.integers(2, 16))
     made = job(**options)
     try:
         check_options(made.options, TODAY)
@@ -63,9 +66,7 @@ def test_what_is_offered_fits_costs_what_is_said_and_passes_the_checks(asked: Im
 @given(asked=jobs(), room=st.integers(0, 3_000_000))
 def test_nothing_is_offered_only_where_the_cheapest_settings_do_not_fit(asked: ImageJob, room: int) -> None:
     assume((upper_bound(asked) or 0) > room)
-    cheapest = asked.options.model_copy(
-        update={"quality": "low", "size": asked.options.size, "n": 1, "partial_images": 0}
-    )
+    cheapest = asked.options.model_copy(update={"quality": "low", "n": 1, "partial_images": 0})
     if not alternatives(asked, room, TODAY):
         assert (upper_bound(ImageJob("generate", "a fox", cheapest)) or 0) > room
 
@@ -84,6 +85,14 @@ def test_fewer_pictures_are_offered_as_many_as_fit() -> None:
 
 def test_pictures_in_the_making_are_left_out_where_that_is_enough() -> None:
     assert offered(10_000, quality="low", size="1024x1024", partial_images=3) == [{"partial_images": 0}]
+
+
+def test_a_film_is_offered_with_fewer_frames() -> None:
+    film: dict[str, Any] = {"model": "gpt-image-2.6-flare", "output_format": "gif", "size": "512x512"}
+    most = upper_bound(job(**film, frame_count=16, quality="low"))
+    assert most is not None
+    assert offered(most - 1, **film, frame_count=16, quality="low") == [{"frame_count": 9}]
+    assert offered(1000, **film, frame_count=8, quality="low") == []
 
 
 def test_two_options_are_changed_where_one_is_not_enough() -> None:

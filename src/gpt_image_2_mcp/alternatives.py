@@ -7,16 +7,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
+from math import prod
 from typing import Any, Final
 
 from gpt_image_2_mcp.budgets import usd
-from gpt_image_2_mcp.capabilities import MODELS, SIZE_PRESETS, Size, find_model
+from gpt_image_2_mcp.capabilities import (
+    MAX_FRAMES,
+    MIN_FRAMES,
+    MODELS,
+    SIZE_PRESETS,
+    USUAL_FRAMES,
+    Size,
+    find_model,
+    sheet,
+)
 from gpt_image_2_mcp.checks import check_options
 from gpt_image_2_mcp.errors import BudgetExceeded, InvalidRequest
 from gpt_image_2_mcp.models import ImageJob
 from gpt_image_2_mcp.pricing import upper_bound
+from gpt_image_2_mcp.requests import RenderOptions
 
 MOST: Final = 3
+_FULL_SHEETS: Final = tuple(n for n in range(MIN_FRAMES, MAX_FRAMES + 1) if prod(sheet(n)) == n)
 _LARGEST: Final = Size(2880, 2880)
 """What `auto` is taken for."""
 
@@ -89,7 +101,16 @@ def _cheaper(job: ImageJob) -> dict[str, tuple[Any, ...]]:
         "size": (None, *sizes),
         "n": (None, *range(1, job.count)),
         "partial_images": (None, 0) if job.partials else (None,),
+        "frame_count": (None, *_fewer_frames(options)),
     }
+
+
+def _fewer_frames(options: RenderOptions) -> list[int]:
+    """The fullest of the smaller sheets on which a GIF's frames are made: emptier ones cost the same."""
+    if options.output_format != "gif":
+        return []
+    asked = sheet(options.frame_count or USUAL_FRAMES)
+    return [n for n in _FULL_SHEETS if prod(sheet(n)) < prod(asked)]
 
 
 def _passes(job: ImageJob, today: date) -> bool:

@@ -169,7 +169,7 @@ def _charge(row: Row) -> tuple[str, int | None, int | None] | None:
     """State, reservation and amount as they follow from an operation."""
     if row.action == "import":
         return None
-    cost = row.completed["cost"] if row.completed else None
+    cost = row.completed["cost"] if row.completed and row.completed["usage"] else None
     match row.state:
         case "done":
             state, amount = ("estimated", row.estimate) if cost is None else ("settled", cost)

@@ -125,6 +125,12 @@ async def test_without_the_apis_word_the_reservation_stays_and_is_called_an_esti
     assert await books.total() == Tally(1, spent=700, estimated=700)
 
 
+async def test_a_cost_that_rests_on_no_usage_is_not_taken_for_what_it_did_cost(books: Books) -> None:
+    await books.end(await books.reserve(700), "received")
+    await books.journal.commit("op-1", completed(usage=None, cost=300))
+    assert await books.total() == Tally(1, spent=700, estimated=700)
+
+
 async def test_a_cost_above_the_reservation_is_charged_as_it_is_and_logged(
     books: Books, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -374,6 +380,8 @@ async def test_a_journal_from_before_there_was_a_ledger_is_charged_as_it_stands(
                 await books.end(id_, state, cost=7)
         await books.end(await books.reserve(5000, id_="unsaid"), "done", cost=None)
         await books.end(await books.reserve(None, id_="unpriced"), "unknown")
+        await books.end(await books.reserve(900, id_="guessed"), "received")
+        await books.journal.commit("guessed", completed(usage=None, cost=300))
         await books.end(await books.reserve(800, id_="damaged"), "done", cost=3)
         await books.journal.record(operation(clock, "in", action="import", state="done"))
     before = await rows(folder, "SELECT * FROM ledger ORDER BY operation_id")

@@ -130,7 +130,7 @@ class SqliteJournal:
                 )
                 changed = db.execute(query, (now, _COMPLETED.dump_json(completed), operation_id)).rowcount
                 if changed:
-                    ledger.settle(db, operation_id, completed.cost)
+                    ledger.settle(db, operation_id, completed)
                     _insert_images(db, operation_id, completed, now)
                     if operation.step and self._keeps_sessions:
                         record_step(db, operation, completed.images[0], self._clock())

@@ -21,7 +21,7 @@ from gpt_image_2_mcp.budgets import (
     month_of,
     windows_of,
 )
-from gpt_image_2_mcp.models import OPEN_STATES, Operation, State
+from gpt_image_2_mcp.models import OPEN_STATES, Completed, Operation, State
 from gpt_image_2_mcp.ports import Clock
 from gpt_image_2_mcp.stores.sqlite import Database, text_of
 
@@ -113,8 +113,13 @@ def follow(db: sqlite3.Connection, operation_id: str, state: State) -> None:
     db.execute(f"UPDATE ledger SET state = ?, amount = {amount} WHERE operation_id = ?", (name, operation_id))
 
 
-def settle(db: sqlite3.Connection, operation_id: str, cost: int | None) -> None:
-    """Charge what an operation did cost; where nobody knows, the reservation stays and is an estimate."""
+def settle(db: sqlite3.Connection, operation_id: str, completed: Completed) -> None:
+    """Charge what an operation did cost.
+
+    Without usage its cost is a guess at best (on the Responses route, of what was drawn alone): then the
+    reservation stays, and is called an estimate.
+    """
+    cost = completed.cost if completed.usage else None
     query = "UPDATE ledger SET state = ?, amount = coalesce(?, reserved) WHERE operation_id = ?"
     db.execute(query, ("estimated" if cost is None else "settled", cost, operation_id))
     row = db.execute("SELECT reserved FROM ledger WHERE operation_id = ?", (operation_id,)).fetchone()

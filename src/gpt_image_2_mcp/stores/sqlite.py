@@ -103,6 +103,7 @@ SELECT id, created_at, server, session_id, model, '', estimate,
         WHEN state IN ('released', 'unknown') THEN state ELSE 'reserved' END
 FROM (
     SELECT *, CASE WHEN json_valid(CAST(completed AS TEXT))
+        AND json_type(CAST(completed AS TEXT), '$.usage') = 'object'
         THEN CAST(json_extract(CAST(completed AS TEXT), '$.cost') AS INTEGER) END AS cost
     FROM operations WHERE action != 'import'
 )
