@@ -138,8 +138,28 @@ class Operations:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
             BudgetExceeded: the call may cost more than is left; likewise.
         """
+        await self.check_budgets(job, placement, step)  # before anything is written; entering it looks again
+        await self._images.prepare(placement, _expected_bytes(job))
+        await run_sync(self._spools.prepare)
+        operation = self._reserved(job, placement, fingerprint, step)
+        _log_begin(operation)
+        self._announce()
+        # Once it is journalled it is also started, though the caller be cancelled or the server leave.
+        entering = asyncio.ensure_future(self._enter(operation, job))
+        self._entering[operation.id] = entering
+        entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
+        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
+        try:
+            await asyncio.shield(entering)
+        finally:
+            self._waiting[operation.id] -= 1
+        return operation
+
+    def _reserved(
+        self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None
+    ) -> Operation:
         now = self._clock()
-        operation = Operation(
+        return Operation(
             id=placement.token,
             state="reserved",
             action=job.action,
@@ -153,22 +173,16 @@ class Operations:
             step=step,
             estimate=pricing.upper_bound(job),
         )
-        with advised(job, now.date()):  # before anything is written for it; entering it looks again
+
+    async def check_budgets(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> None:
+        """Whether `begin` would find room in the budgets now.
+
+        Raises:
+            BudgetExceeded: it would not.
+        """
+        operation = self._reserved(job, placement, "", step)
+        with advised(job, operation.created_at.date()):
             await self._journal.check_budgets(operation)
-        await self._images.prepare(placement, _expected_bytes(job))
-        await run_sync(self._spools.prepare)
-        _log_begin(operation)
-        self._announce()
-        # Once it is journalled it is also started, though the caller be cancelled or the server leave.
-        entering = asyncio.ensure_future(self._enter(operation, job))
-        self._entering[operation.id] = entering
-        entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
-        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
-        try:
-            await asyncio.shield(entering)
-        finally:
-            self._waiting[operation.id] -= 1
-        return operation
 
     async def outline(self, job: ImageJob) -> RequestOutline:
         """The request that `begin` would have sent."""

@@ -172,7 +172,7 @@ class ImageService:
                     image = await self._sources.load_stored(session.last.image)
                     job = ImageJob("edit", request.prompt, options, _numbered([image]))
                     if request.dry_run:
-                        return await self._rehearse(job)
+                        return await self._rehearse(job, placement, step)
                     return await self._begin_turn(job, placement, print_, step, held)
 
         return await self._call(caller, None, enter)
@@ -264,8 +264,9 @@ class ImageService:
             raise StorageError(error.message, hint=hint) from None
         return await self._outcome(settled)
 
-    async def _rehearse(self, job: ImageJob) -> DryRunResult:
+    async def _rehearse(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> DryRunResult:
         check_form(job)
+        await self._operations.check_budgets(job, placement, step)
         outline = await self._operations.outline(job)
         said = warnings(job.options, self._clock().date())
         return rehearsed(job, outline, said, sandbox=self._defaults.sandbox)
@@ -279,7 +280,7 @@ class ImageService:
         step: SessionStep | None = None,
     ) -> Entered:
         if request.dry_run:
-            return await self._rehearse(job)
+            return await self._rehearse(job, placement, step)
         check_form(job)
         meaning = await run_sync(_meaning, job, placement)
         print_ = await run_sync(fingerprint, request, caller, meaning)
