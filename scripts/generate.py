@@ -25,8 +25,10 @@ from gpt_image_2_mcp.requests import ContinueSessionRequest, Paid, PartialOption
 from gpt_image_2_mcp.results import (
     CostEstimate,
     DryRunResult,
+    GroupSpending,
     ImageFile,
     OutlinedRequest,
+    PeriodSpending,
     RequestedOptions,
     SessionSummary,
     WorkingResult,
@@ -124,12 +126,16 @@ OBJECTS: Final[dict[str, type[BaseModel]]] = {
     "sessions[]": SessionSummary,
     "estimate": CostEstimate,
     "request": OutlinedRequest,
+    "periods[]": PeriodSpending,
+    "groups[]": GroupSpending,
 }
 RESULTS_FOOT: Final = """
 `status` is `done`, `working` or `dry_run`. `route`, `note`, `sandbox` and `phase` are there only when they
 say something; `session_id` and `turn` only where the picture is a turn of a session. `frames` and
 `duration_ms` are there for an animation, `svg_usage` for a drawing (SVG), whose `width` and `height` are
-null. Durations are in seconds where no unit is named, money is in USD.
+null. Beside `periods` stand `groups`, which split what was spent `since` a moment `by` something, and
+`call_limit_usd`, `note` and `sandbox` where they say something. Durations are in seconds where no unit is
+named, money is in USD.
 """
 
 

@@ -26,7 +26,7 @@ from gpt_image_2_mcp.server.delivery import Delivery
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.spool import SpoolFolder
-from tests.support.outlets import Ledger
+from tests.support.outlets import Notebook
 from tests.support.services import Bench, made
 from tests.support.upstreams import canned, upstream
 
@@ -59,7 +59,7 @@ def words(content: list[Any]) -> str:
 
 
 @dataclass
-class Kept(Ledger):
+class Kept(Notebook):
     """Keeps what was completed, too."""
 
     async def commit(self, operation_id: str, completed: Completed) -> bool:
@@ -72,13 +72,15 @@ async def brought_to_its_end(folder: Path, document: dict[str, Any], options: Re
     """The operation whose raw answer a dead process left."""
     now = datetime(2026, 11, 22, tzinfo=UTC)
     placement = Placement(folder / "pictures", "image", "20261122-150301", ID, root=real_path(folder))
-    ledger = Kept({ID: Operation(ID, "received", "generate", "a fox", options, placement, "", "", now, now)})
+    notebook = Kept(
+        {ID: Operation(ID, "received", "generate", "a fox", options, placement, "", "", now, now)}
+    )
     spools = SpoolFolder(folder / "spool")
     spools.prepare()
     (folder / "spool" / f"{ID}.images.0.resp").write_text(json.dumps(document))
     gateway, leases = ImagesGateway(upstream(canned())), FileLeases(folder / "locks")
-    await Execution(ledger, gateway, FileImageStore(), spools, leases).resume(ID)
-    return await ledger.get(ID)
+    await Execution(notebook, gateway, FileImageStore(), spools, leases).resume(ID)
+    return await notebook.get(ID)
 
 
 DRAWING = RenderOptions.model_construct(model=MODEL, output_format="svg", size="1024x1024")

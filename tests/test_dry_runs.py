@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gpt_image_2_mcp.errors import ImageServerError, MissingKey
+from gpt_image_2_mcp.budgets import Budgets
+from gpt_image_2_mcp.errors import BudgetExceeded, ImageServerError, MissingKey
 from gpt_image_2_mcp.requests import ContinueSessionRequest, EditRequest, GenerateRequest, StartSessionRequest
 from gpt_image_2_mcp.results import DryRunResult
 from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.stores.memory import MemorySessionStore
 from tests.support.pictures import mask, picture
 from tests.support.services import Bench, made, turned
 
@@ -113,3 +115,22 @@ async def test_a_file_at_openai_is_edited_without_being_uploaded(bench: Bench) -
     assert isinstance(pictures, list)
     assert pictures[0] == {"file_id": "file-abc123"}
     assert told.request.files == []
+
+
+async def test_a_dry_run_is_refused_by_the_budget_that_would_refuse_the_call(bench: Bench) -> None:
+    bench.budgets = Budgets(session=50_000)
+    service = bench.service()
+    asked = GenerateRequest(prompt="x", quality="high", size="1024x1024", dry_run=True)
+    with pytest.raises(BudgetExceeded, match="Call again with quality=low"):
+        await rehearse(service, asked)
+    await rehearse(service, asked.model_copy(update={"quality": "low"}))
+    assert (await bench.ledger().spending()).periods[-1].tally.calls == 0
+
+
+async def test_a_dry_run_of_a_turn_is_held_against_the_budget_of_its_edit_session(bench: Bench) -> None:
+    bench.budgets, bench.sessions = Budgets(session=60_000), MemorySessionStore(bench.clock)
+    begin = StartSessionRequest(prompt="x", images=["sketch.png"], quality="medium", size="1024x1024")
+    begun = turned(await bench.service().start_session(begin))
+    again = ContinueSessionRequest(prompt="y", session_id=begun.session_id, dry_run=True)
+    with pytest.raises(BudgetExceeded, match="of this edit session's"):
+        await bench.service().continue_session(again)

@@ -15,7 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from gpt_image_2_mcp.budgets import Budgets, Tally
 from gpt_image_2_mcp.errors import (
+    BudgetExceeded,
     Busy,
     InputError,
     InvalidAnswer,
@@ -25,13 +27,21 @@ from gpt_image_2_mcp.errors import (
     StorageError,
 )
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.models import StoredImage
-from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, GetResultRequest, RenderOptions
+from gpt_image_2_mcp.models import Placement, StoredImage
+from gpt_image_2_mcp.requests import (
+    ContinueSessionRequest,
+    EditRequest,
+    GenerateRequest,
+    GetResultRequest,
+    RenderOptions,
+    StartSessionRequest,
+)
 from gpt_image_2_mcp.stores.files import FileImageStore
+from gpt_image_2_mcp.stores.memory import MemorySessionStore
 from gpt_image_2_mcp.stores.spool import KEEP_RAW_S
 from tests.support.doors import Door
 from tests.support.pictures import opened, picture
-from tests.support.services import Bench, made
+from tests.support.services import Bench, made, turned
 from tests.support.upstreams import canned, scripted, streamed
 
 pytestmark = pytest.mark.anyio
@@ -262,6 +272,104 @@ async def test_a_busy_server_names_the_usual_time_of_a_call_shared_by_those_that
             pass
     with operations.admitted("next", options):
         pass
+
+
+# Budgets
+
+
+async def test_a_call_over_the_budget_is_refused_with_what_would_fit_and_leaves_nothing(bench: Bench) -> None:
+    bench.budgets = Budgets(day=100_000)
+    (bench.folder / "in.png").write_bytes(picture())
+    service = bench.service()
+    request = EditRequest(prompt="x", images=["in.png"], quality="high", size="1024x1024")
+    with pytest.raises(BudgetExceeded) as caught:
+        await service.edit(request)
+    assert str(caught.value) == (
+        "The call can cost $0.217029, and $0.10 of the day's $0.10 is left until 2026-11-23 00:00 UTC. "
+        "Call again with quality=medium (at most $0.058989), or have GPT_IMAGE_2_BUDGET_DAY_USD raised; "
+        "nothing was sent."
+    )
+    assert bench.recorder.requests == []
+    assert await bench.journal().recent(9) == ()
+    assert not bench.spool.exists()
+    assert not bench.pictures.exists()
+    made(await service.edit(request.model_copy(update={"quality": "medium"})))
+
+
+async def test_a_call_that_another_process_leaves_no_room_for_meanwhile_is_refused_and_leaves_nothing(
+    bench: Bench,
+) -> None:
+    """Between the first look and the last, somebody else spends."""
+    bench.budgets = Budgets(total=300_000)
+    other = bench.journal()
+    request = GenerateRequest(prompt="x", quality="high", size="1024x1024")
+    made(await bench.service().generate(request))
+    (spent,) = await other.recent(1)
+
+    class Slow(FileImageStore):
+        async def prepare(self, placement: Placement, expected_bytes: int) -> None:
+            await super().prepare(placement, expected_bytes)
+            await other.reserve(replace(spent, id="ab" * 16, state="reserved", estimate=60_000))
+
+    bench.images = Slow()
+    with pytest.raises(BudgetExceeded, match="Call again with quality=low"):
+        await bench.service().generate(request.model_copy(update={"quality": "medium"}))
+    assert [operation.id for operation in await other.recent(9)] == ["ab" * 16, spent.id]
+    assert list(bench.spool.iterdir()) == []
+
+
+async def test_what_a_refused_call_was_charged_is_given_back(bench: Bench) -> None:
+    bench.recorder = canned(400, {"error": {"code": "invalid_value", "message": "no"}})
+    bench.budgets = Budgets(total=300_000)
+    service = bench.service()
+    for _ in range(3):
+        with pytest.raises(Rejected):
+            await service.generate(GenerateRequest(prompt="x", quality="high", size="1024x1024"))
+    assert (await bench.ledger().spending()).periods[-1].tally == Tally()
+
+
+async def test_a_model_without_a_price_is_refused_where_there_is_a_budget_and_only_there(
+    bench: Bench,
+) -> None:
+    bench.recorder = canned(body=answer(picture()))
+    made(await bench.service().generate(GenerateRequest(prompt="x", model="a-new-one")))
+    bench.budgets = Budgets(month=10**9)
+    with pytest.raises(BudgetExceeded) as caught:
+        await bench.service().generate(GenerateRequest(prompt="x", model="a-new-one"))
+    assert str(caught.value).startswith(
+        "What a call with a-new-one costs is not known, and a budget is set. "
+        "Name a model whose price is known (gpt-image-2, "
+    )
+    assert len(bench.recorder.posts) == 1
+
+
+async def test_a_turn_counts_for_its_edit_session_in_every_run_of_the_server(bench: Bench) -> None:
+    bench.budgets = Budgets(session=100_000)
+    bench.sessions = MemorySessionStore(bench.clock)
+    (bench.folder / "in.png").write_bytes(picture())
+    begin = StartSessionRequest(prompt="x", images=["in.png"], quality="medium", size="1024x1024")
+    begun = turned(await bench.service().start_session(begin))
+    again = ContinueSessionRequest(prompt="y", session_id=begun.session_id)
+    with pytest.raises(BudgetExceeded, match="of this edit session's"):
+        await bench.service().continue_session(again)
+    cheap = again.model_copy(update={"quality": "low"})
+    assert turned(await bench.service().continue_session(cheap)).turn == 2
+
+
+async def test_a_twin_that_is_joined_is_charged_once(bench: Bench) -> None:
+    door = Door()
+    bench.gateway, bench.budgets = door.before, Budgets(total=300_000)
+    bench.before_close.append(door.open)
+    service = bench.service()
+    request = GenerateRequest(prompt="x", quality="high", size="1024x1024")
+    first = asyncio.ensure_future(service.generate(request))
+    await door.until(lambda: len(door.standing) == 1)
+    first.cancel()
+    second = asyncio.ensure_future(service.generate(request))
+    await asyncio.sleep(0)
+    door.open()
+    made(await second)
+    assert (await bench.ledger().spending()).periods[-1].tally.calls == 1
 
 
 def test_opened_refuses_a_torn_picture() -> None:

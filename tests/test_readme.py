@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,6 +16,8 @@ import click
 import pytest
 
 from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.alternatives import advice
+from gpt_image_2_mcp.budgets import Allowance, Budgets, check_fits
 from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_BYTES,
     MAX_INPUT_IMAGES,
@@ -26,8 +29,10 @@ from gpt_image_2_mcp.capabilities import (
     typical_seconds,
 )
 from gpt_image_2_mcp.cli import cli
+from gpt_image_2_mcp.errors import BudgetExceeded
 from gpt_image_2_mcp.gateways._upstream import Timeouts
 from gpt_image_2_mcp.limits import MB, Limits
+from gpt_image_2_mcp.models import ImageJob
 from gpt_image_2_mcp.operations import JOIN_WITHIN
 from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
@@ -186,6 +191,22 @@ def test_the_hand_off_shown_is_what_a_call_that_is_handed_off_says() -> None:
         expected_seconds=typical_seconds("gpt-image-2", "high"),
     )
     assert f"{summarize(working)}\n" in blocks("text")
+
+
+def test_the_refusal_shown_is_what_a_call_over_the_budget_says() -> None:
+    job = ImageJob(
+        "generate", "A red fox", RenderOptions(model="gpt-image-2", quality="high", size="1024x1024")
+    )
+    midnight = datetime(2026, 11, 28, tzinfo=UTC)
+    with pytest.raises(BudgetExceeded) as caught:
+        check_fits(
+            pricing.upper_bound(job) or 0,
+            Budgets(day=5_000_000),
+            [Allowance("day", 5_000_000, 4_900_000, midnight)],
+        )
+    error = caught.value
+    error.advise(advice(job, error.room, date(2026, 11, 27)))
+    assert f"{error}\n" in blocks("text")
 
 
 def test_the_limits_of_http_are_those_of_the_settings() -> None:

@@ -35,14 +35,17 @@ from gpt_image_2_mcp.results import (
     CostEstimate,
     DryRunResult,
     EndSessionResult,
+    GroupSpending,
     ImageFile,
     ImageResult,
     ImportResult,
     ListSessionsResult,
     OutlinedRequest,
+    PeriodSpending,
     RequestedOptions,
     SessionImageResult,
     SessionSummary,
+    SpendingResult,
     WorkingResult,
 )
 from gpt_image_2_mcp.schemas import input_schema, output_schema
@@ -216,6 +219,17 @@ FULL_USAGE = Usage(
 SUMMARY = SessionSummary(
     session_id="s", created_at="t", updated_at="t", turns=1, last_prompt="p", last_image_path="/o/i.png"
 )
+PERIOD = PeriodSpending(
+    period="day",
+    since="2026-11-22T00:00:00.000Z",
+    renews_at="2026-11-23T00:00:00.000Z",
+    calls=1,
+    spent_usd=0.5,
+    reserved_usd=0,
+    unknown_usd=0,
+    limit_usd=None,
+    left_usd=None,
+)
 RESULTS: list[BaseModel] = [
     ImageResult(**image_result()),
     ImageResult(
@@ -248,6 +262,16 @@ RESULTS: list[BaseModel] = [
     EndSessionResult(ended=False, session_id="s"),
     ListSessionsResult(sessions=[]),
     ListSessionsResult(sessions=[SUMMARY]),
+    SpendingResult(periods=[], by="model", since="2026-11-01T00:00:00.000Z", groups=[]),
+    SpendingResult(
+        periods=[PERIOD],
+        by="day",
+        since="2026-11-01T00:00:00.000Z",
+        groups=[GroupSpending(name="2026-11-22", calls=1, spent_usd=0.5, reserved_usd=0, unknown_usd=0)],
+        call_limit_usd=0.5,
+        note="n",
+        sandbox=True,
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import (
     InputError,
     InvalidRequest,
@@ -33,6 +34,7 @@ from gpt_image_2_mcp.requests import (
     GetResultRequest,
     ListSessionsRequest,
     RenderOptions,
+    SpendingRequest,
     StartSessionRequest,
     parse_arguments,
 )
@@ -655,3 +657,20 @@ async def test_without_a_key_nothing_is_read_or_journalled(bench: Bench) -> None
     with pytest.raises(MissingKey):
         await bench.service().edit(EditRequest(prompt="x", images=["missing.png"]))
     assert not (bench.folder / "state").exists()
+
+
+async def test_spending_is_told_of_this_run_and_of_all(bench: Bench) -> None:
+    bench.budgets = Budgets(session=1_000_000)
+    first, second = bench.service(), bench.service()
+    one = made(await first.generate(GenerateRequest(prompt="x", size=SMALL, quality="low")))
+    two = made(await second.generate(GenerateRequest(prompt="y", size=SMALL, quality="low")))
+    told = await first.spending(SpendingRequest())
+    assert one.cost_usd_estimated is not None
+    assert two.cost_usd_estimated is not None
+    session, *_, total = told.periods
+    assert (session.calls, session.spent_usd) == (1, one.cost_usd_estimated)
+    assert session.left_usd == pytest.approx(1 - one.cost_usd_estimated)
+    assert total.spent_usd == pytest.approx(one.cost_usd_estimated + two.cost_usd_estimated)
+    assert [(told.by, group.name, group.calls) for group in told.groups] == [("model", "gpt-image-2", 2)]
+    by_project = await first.spending(parse_arguments(SpendingRequest, {"by": "Project"}))
+    assert [group.name for group in by_project.groups] == ["/projects/site"]

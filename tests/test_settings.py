@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.settings import (
@@ -93,6 +94,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert not settings.debug
     assert not settings.force_responses_edits
     assert settings.limits == Limits()
+    assert settings.budgets == Budgets()
     assert settings.notices == ()
 
 
@@ -133,6 +135,11 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_HTTP_BODY_MB="64",
         GPT_IMAGE_2_HTTP_CONNECTIONS="9",
         GPT_IMAGE_2_HTTP_STATELESS="1",
+        GPT_IMAGE_2_BUDGET_CALL_USD="0.5",
+        GPT_IMAGE_2_BUDGET_SESSION_USD="0",
+        GPT_IMAGE_2_BUDGET_DAY_USD="5.000001",
+        GPT_IMAGE_2_BUDGET_MONTH_USD="100",
+        GPT_IMAGE_2_BUDGET_TOTAL_USD="999999999.999999",
         GPT_IMAGE_2_MAX_IN_FLIGHT="100",
         GPT_IMAGE_2_MAX_QUEUE="0",
         GPT_IMAGE_2_MAX_INPUTS="3",
@@ -166,6 +173,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.worker == "inline"
     assert settings.partial_images == 3
     assert settings.stream
+    assert settings.budgets == Budgets(500_000, 0, 5_000_001, 100_000_000, 999_999_999_999_999)
     assert settings.limits == Limits(100, 0, 2 * MB, 1 * MB, 3, 5 * MB, 9 * MB, 64 * MB)
     assert settings.sandbox
     assert settings.debug
@@ -227,6 +235,22 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_SESSION_MAX", "\u0663", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "1h", "must be a whole number"),
         ("GPT_IMAGE_2_SESSION_TTL_MS", "9" * 5000, "must be a whole number"),
+        *(
+            ("GPT_IMAGE_2_BUDGET_DAY_USD", value, "must be an amount in dollars such as 5 or 0.50")
+            for value in (
+                "$5",
+                "5 USD",
+                "-1",
+                "1e3",
+                "5,50",
+                "0.0000001",
+                "1" * 10,
+                ".",
+                "\u0663",
+                "nan",
+                "5\n6",
+            )
+        ),
         ("GPT_IMAGE_2_MAX_IN_FLIGHT", "0", "must be from 1 to 1,000"),
         ("GPT_IMAGE_2_MAX_QUEUE", "10001", "must be from 0 to 10,000"),
         ("GPT_IMAGE_2_MAX_INPUTS", "17", "must be from 1 to 16"),

@@ -31,6 +31,7 @@ from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
+from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
@@ -80,7 +81,9 @@ async def open_service(settings: Settings) -> AsyncIterator[ImageService]:
             limits=settings.limits,
         )
         library = Library(catalogue, sources)
-        yield ImageService(operations, sources, sessions, _defaults(settings, writing), utc_now, library)
+        defaults = _defaults(settings, writing)
+        ledger = SqliteLedger(parts.database, utc_now, settings.budgets, operations.server)
+        yield ImageService(operations, sources, sessions, defaults, utc_now, library, ledger)
 
 
 def http_token(settings: Settings) -> tuple[Secret, Path | None]:
@@ -111,6 +114,13 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqliteJournal]:
         yield _open_parts(settings, stack).journal
 
 
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[SqliteLedger]:
+    """The ledger alone; of no run of a server."""
+    async with AsyncExitStack() as stack:
+        yield SqliteLedger(_open_parts(settings, stack).database, utc_now, settings.budgets)
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """What stands on the state folder; a sandbox has one of its own, so that no picture of it gets billed."""
@@ -129,7 +139,14 @@ def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
     database = Database(state_dir)
     stack.push_async_callback(database.close)
     keeps_sessions = settings.session_store == "sqlite"
-    journal = SqliteJournal(database, utc_now, keeps_sessions=keeps_sessions, redact=settings.redactor())
+    journal = SqliteJournal(
+        database,
+        utc_now,
+        keeps_sessions=keeps_sessions,
+        redact=settings.redactor(),
+        budgets=settings.budgets,
+        project=str(settings.working_dir),
+    )
     images, leases = FileImageStore(), FileLeases(state_dir / "locks")
     spools = SpoolFolder(state_dir / "spool", second_spool())
     execution = Execution(

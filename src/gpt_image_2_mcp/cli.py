@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "estimate": ("estimate", "Say what a call would cost; nothing is sent."),
     "models": ("models", "What each model can do and costs, and how sure that is."),
     "operations": ("operations", "Look into the journal of paid calls."),
+    "spend": ("spend", "Show what was spent and what is left of the budgets."),
     "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
 }
 

@@ -16,6 +16,7 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
     |-- Busy                         as many calls are under way as are taken on; nothing was done
+    |-- BudgetExceeded               a budget leaves no room for the call: refused before anything is sent
     |-- PartialNotFound              no such picture in the making (not come yet, or not kept any more)
     |-- ImageNotFound                no picture of ours has that id, or more than one begins so
     |-- ImageTooLarge                the client cannot be sent a picture of that size
@@ -161,6 +162,26 @@ class Busy(ImageServerError):
         if hint is None and wait_s is not None:
             hint = f"Wait about {math.ceil(wait_s)} s, then call again; nothing was sent."
         super().__init__(message, hint=hint)
+
+
+class BudgetExceeded(ImageServerError):
+    """`room` is what the budgets leave for a call, in micro-dollars, None where its price is not known;
+    `remedy` is what helps beside a cheaper call, as a clause.
+    """
+
+    code = "budget_exceeded"
+    room: int | None = None
+    default_hint = "Ask for something cheaper, or have the budget raised; nothing was sent."
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, room: int | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.room, self.remedy = room, remedy
+
+    def advise(self, cheaper: str) -> None:
+        """Say what to do: `cheaper` is a clause about this call, from somebody who knows it."""
+        self.hint = f"{cheaper}, or {self.remedy}; nothing was sent."
 
 
 class UpstreamError(ImageServerError):

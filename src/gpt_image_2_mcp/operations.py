@@ -18,6 +18,7 @@ from typing import Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
+from gpt_image_2_mcp.alternatives import advised
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
 from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
@@ -135,11 +136,30 @@ class Operations:
 
         Raises:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
+            BudgetExceeded: the call may cost more than is left; likewise.
         """
+        await self.check_budgets(job, placement, step)  # before anything is written; entering it looks again
         await self._images.prepare(placement, _expected_bytes(job))
         await run_sync(self._spools.prepare)
+        operation = self._reserved(job, placement, fingerprint, step)
+        _log_begin(operation)
+        self._announce()
+        # Once it is journalled it is also started, though the caller be cancelled or the server leave.
+        entering = asyncio.ensure_future(self._enter(operation, job))
+        self._entering[operation.id] = entering
+        entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
+        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
+        try:
+            await asyncio.shield(entering)
+        finally:
+            self._waiting[operation.id] -= 1
+        return operation
+
+    def _reserved(
+        self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None
+    ) -> Operation:
         now = self._clock()
-        operation = Operation(
+        return Operation(
             id=placement.token,
             state="reserved",
             action=job.action,
@@ -153,18 +173,16 @@ class Operations:
             step=step,
             estimate=pricing.upper_bound(job),
         )
-        _log_begin(operation)
-        self._announce()
-        # Once it is journalled it is also started, though the caller be cancelled or the server leave.
-        entering = asyncio.ensure_future(self._enter(operation, job))
-        self._entering[operation.id] = entering
-        entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
-        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
-        try:
-            await asyncio.shield(entering)
-        finally:
-            self._waiting[operation.id] -= 1
-        return operation
+
+    async def check_budgets(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> None:
+        """Whether `begin` would find room in the budgets now.
+
+        Raises:
+            BudgetExceeded: it would not.
+        """
+        operation = self._reserved(job, placement, "", step)
+        with advised(job, operation.created_at.date()):
+            await self._journal.check_budgets(operation)
 
     async def outline(self, job: ImageJob) -> RequestOutline:
         """The request that `begin` would have sent."""
@@ -200,7 +218,8 @@ class Operations:
         spool = self._spools.open(operation.id)
         await run_sync(spool.save_job, job)
         try:
-            await self._journal.reserve(operation)
+            with advised(job, operation.created_at.date()):
+                await self._journal.reserve(operation)
         except ImageServerError:
             await run_sync(spool.drop_job)
             raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from gpt_image_2_mcp.budgets import Period, Spending, Tally, usd
 from gpt_image_2_mcp.errors import ImageServerError, PictureAway
 from gpt_image_2_mcp.models import (
     Completed,
@@ -22,13 +23,16 @@ from gpt_image_2_mcp.pricing import MICRO, estimate
 from gpt_image_2_mcp.results import (
     CostEstimate,
     DryRunResult,
+    GroupSpending,
     ImageFile,
     ImageResult,
     ImportResult,
     OutlinedRequest,
+    PeriodSpending,
     RequestedOptions,
     SessionImageResult,
     SessionSummary,
+    SpendingResult,
 )
 
 ENDED_MEANWHILE: Final = (
@@ -151,6 +155,63 @@ def summary(session: Session) -> SessionSummary:
         last_prompt=session.last.prompt,
         last_image_path=str(session.last.image.path),
     )
+
+
+def spending(spent: Spending, *, sandbox: bool, most: int | None = None) -> SpendingResult:
+    """What the ledger says; of the groups the first `most`."""
+    groups = spent.groups[:most]
+    notes = [*_remarks(spent), *([_rest(spent.groups[most:])] if most and spent.groups[most:] else [])]
+    return SpendingResult(
+        periods=[_period(period) for period in spent.periods],
+        call_limit_usd=_dollars(spent.call_limit),
+        by=spent.by,
+        since=_iso(spent.since),
+        groups=[_group(name or "not recorded", tally) for name, tally in groups],
+        note=" ".join(notes) or None,
+        sandbox=sandbox,
+    )
+
+
+def _period(period: Period) -> PeriodSpending:
+    assert period.purse != "turns"  # noqa: S101 - the ledger tells of no single edit session
+    return PeriodSpending(
+        period=period.purse,
+        since=_iso(period.begins) if period.begins else None,
+        renews_at=_iso(period.renews) if period.renews else None,
+        limit_usd=_dollars(period.limit),
+        left_usd=_dollars(period.left),
+        **_sums(period.tally),
+    )
+
+
+def _group(name: str, tally: Tally) -> GroupSpending:
+    return GroupSpending(name=name, **_sums(tally))
+
+
+def _sums(tally: Tally) -> dict[str, Any]:
+    return {
+        "calls": tally.calls,
+        "spent_usd": tally.spent / MICRO,
+        "reserved_usd": tally.reserved / MICRO,
+        "unknown_usd": tally.unknown / MICRO,
+    }
+
+
+def _remarks(spent: Spending) -> Iterator[str]:
+    """What the sums do not show, of all calls ever."""
+    ever = spent.periods[-1].tally
+    if ever.estimated:
+        yield f"{usd(ever.estimated)} of what was spent is the most it can be: the API reported no usage."
+    if ever.unpriced:
+        yield f"{ever.unpriced} call(s) of models without a known price are in no sum."
+
+
+def _rest(groups: tuple[tuple[str, Tally], ...]) -> str:
+    return f"{len(groups)} more not listed: {usd(sum(tally.charged for _, tally in groups))}."
+
+
+def _dollars(micro: int | None) -> float | None:
+    return None if micro is None else micro / MICRO
 
 
 def _iso(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from gpt_image_2_mcp.budgets import By, Spending
 from gpt_image_2_mcp.models import (
     Answer,
     CataloguedImage,
@@ -146,8 +147,20 @@ class Gateway(Protocol):
 class Journal(Protocol):
     """Paid calls and how they stand. What a method wrote is durable when it returns."""
 
+    async def check_budgets(self, operation: Operation) -> None:
+        """Whether the operation would be entered as the budgets stand now; only `reserve` decides.
+
+        Raises:
+            BudgetExceeded: it would not.
+        """
+
     async def reserve(self, operation: Operation) -> None:
-        """Enter a new operation."""
+        """In one transaction: hold every budget against the call's estimate, enter the operation, charge it.
+
+        Raises:
+            BudgetExceeded: it could cost more than is left, or nobody knows what; nothing was entered.
+            SessionBusy: its turn was taken meanwhile.
+        """
 
     async def record(self, operation: Operation) -> None:
         """Enter what is done already, with its pictures."""
@@ -165,7 +178,7 @@ class Journal(Protocol):
         phase: str = "",
         failure: Failure | None = None,
     ) -> bool:
-        """Compare and set the state; False if it was not `source` any more."""
+        """Compare and set the state, and the charge that goes with it; False if it was not `source` now."""
 
     async def commit(self, operation_id: str, completed: Completed) -> bool:
         """In one transaction: the catalogue's rows, the cost, the session's turn, and received to done."""
@@ -184,6 +197,13 @@ class Journal(Protocol):
 
     async def durations(self, options: RenderOptions) -> tuple[float, ...]:
         """Seconds that the last calls with the same model, quality and size took."""
+
+
+class Ledger(Protocol):
+    """What was spent. It is written by the journal, with the operations."""
+
+    async def spending(self, by: By = "model", since: datetime | None = None) -> Spending:
+        """What was spent in each window, and what `by` since a moment; None: since the month began."""
 
 
 class Catalogue(Protocol):

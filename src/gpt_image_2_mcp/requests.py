@@ -375,6 +375,14 @@ class GetResultRequest(Shown):
     )
 
 
+class SpendingRequest(Arguments):
+    """Arguments of get_spending."""
+
+    by: Annotated[Literal["day", "model", "session", "project"], Word] | None = Field(
+        default=None, description="How to split this month."
+    )
+
+
 class ListSessionsRequest(Arguments):
     """Arguments of list_edit_sessions: none."""
 

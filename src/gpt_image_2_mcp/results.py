@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from gpt_image_2_mcp.models import AppliedOptions, Route, SvgUsage, Usage
 
@@ -133,6 +134,43 @@ class SessionSummary(Result):
     turns: int
     last_prompt: str
     last_image_path: str
+
+
+class PeriodSpending(Result):
+    """What was spent by one run of the server, in a day, in a month or in all, and what is left of its limit.
+
+    `unknown` is charged for calls whose outcome is not known, `reserved` for those under way.
+    """
+
+    period: Literal["session", "day", "month", "total"]
+    since: str | None
+    renews_at: str | None
+    calls: int
+    spent_usd: float
+    reserved_usd: float
+    unknown_usd: float
+    limit_usd: float | None
+    left_usd: float | None
+
+
+class GroupSpending(Result):
+    name: str
+    calls: int
+    spent_usd: float
+    reserved_usd: float
+    unknown_usd: float
+
+
+class SpendingResult(Result):
+    """What was spent, and of it the calls since a moment by day, model, session or project."""
+
+    periods: Annotated[list[PeriodSpending], WithJsonSchema({"type": "array"})]
+    groups: SkipJsonSchema[list[GroupSpending]]
+    by: SkipJsonSchema[str]
+    since: SkipJsonSchema[str]
+    call_limit_usd: SkipJsonSchema[float | None] = Field(default=None, exclude_if=lambda value: value is None)
+    note: SkipJsonSchema[str | None] = Field(default=None, exclude_if=lambda value: value is None)
+    sandbox: SkipJsonSchema[bool] = Field(default=False, exclude_if=lambda value: not value)
 
 
 _SESSIONS: Final = {

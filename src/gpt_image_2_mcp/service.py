@@ -36,8 +36,8 @@ from gpt_image_2_mcp.models import (
     SessionStep,
 )
 from gpt_image_2_mcp.operations import Caller, Operations
-from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, summary, told
-from gpt_image_2_mcp.ports import Clock, SessionStore, SourceLoader
+from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, spending, summary, told
+from gpt_image_2_mcp.ports import Clock, Ledger, SessionStore, SourceLoader
 from gpt_image_2_mcp.providers import OPENAI, Action, Provider, check_offer
 from gpt_image_2_mcp.requests import (
     Arguments,
@@ -52,6 +52,7 @@ from gpt_image_2_mcp.requests import (
     Paid,
     RenderOptions,
     Shown,
+    SpendingRequest,
     StartSessionRequest,
     TurnOptions,
 )
@@ -61,6 +62,7 @@ from gpt_image_2_mcp.results import (
     ImageResult,
     ImportResult,
     ListSessionsResult,
+    SpendingResult,
     WorkingResult,
 )
 from gpt_image_2_mcp.roots import OutputDir
@@ -68,6 +70,7 @@ from gpt_image_2_mcp.roots import OutputDir
 LOADING_AT_ONCE: Final = 4
 """Calls whose input pictures stand in memory, on their way to the spool."""
 
+_MOST_GROUPS: Final = 31
 LOCAL: Final = Caller()
 PictureResult = ImageResult | ImportResult | WorkingResult
 PaidResult = PictureResult | DryRunResult
@@ -105,6 +108,7 @@ class ImageService:
         defaults: Defaults,
         clock: Clock,
         library: Library,
+        ledger: Ledger,
     ) -> None:
         self._operations = operations
         self._sources = sources
@@ -112,6 +116,7 @@ class ImageService:
         self._defaults = defaults
         self._clock = clock
         self.library = library
+        self._ledger = ledger
         self._loading = asyncio.Semaphore(LOADING_AT_ONCE)
         self._ended_meanwhile: set[str] = set()
 
@@ -169,7 +174,7 @@ class ImageService:
                     image = await self._sources.load_stored(session.last.image)
                     job = ImageJob("edit", request.prompt, options, _numbered([image]))
                     if request.dry_run:
-                        return await self._rehearse(job)
+                        return await self._rehearse(job, placement, step)
                     return await self._begin_turn(job, placement, print_, step, held)
 
         return await self._call(caller, None, enter)
@@ -207,6 +212,11 @@ class ImageService:
         self, _request: ListSessionsRequest, _caller: Caller = LOCAL
     ) -> ListSessionsResult:
         return ListSessionsResult(sessions=[summary(s) for s in await self._sessions.active()])
+
+    async def spending(self, request: SpendingRequest, _caller: Caller = LOCAL) -> SpendingResult:
+        """What was spent and what is left."""
+        spent = await self._ledger.spending(request.by or "model")
+        return spending(spent, sandbox=self._defaults.sandbox, most=_MOST_GROUPS)
 
     async def check(self) -> None:
         """Make sure that a paid call could be taken in.
@@ -256,8 +266,9 @@ class ImageService:
             raise StorageError(error.message, hint=hint) from None
         return await self._outcome(settled)
 
-    async def _rehearse(self, job: ImageJob) -> DryRunResult:
+    async def _rehearse(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> DryRunResult:
         check_form(job)
+        await self._operations.check_budgets(job, placement, step)
         outline = await self._operations.outline(job)
         said = warnings(job.options, self._clock().date())
         return rehearsed(job, outline, said, sandbox=self._defaults.sandbox)
@@ -271,7 +282,7 @@ class ImageService:
         step: SessionStep | None = None,
     ) -> Entered:
         if request.dry_run:
-            return await self._rehearse(job)
+            return await self._rehearse(job, placement, step)
         check_form(job)
         meaning = await run_sync(_meaning, job, placement)
         print_ = await run_sync(fingerprint, request, caller, meaning)

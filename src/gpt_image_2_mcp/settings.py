@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from gpt_image_2_mcp import limits
+from gpt_image_2_mcp import budgets, limits
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL, MAX_PARTIALS
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
@@ -29,6 +31,7 @@ _CENTURY_MS: Final = 100 * 365 * 86_400_000
 
 
 _MANY: Final = 100_000
+_DOLLARS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _HOST: Final = re.compile(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(\d{1,5}|\*))?")
 _NAME: Final = re.compile(r"[\w.:/@-]{1,100}", re.ASCII)
 _ORIGIN: Final = re.compile(rf"https?://{_HOST.pattern}")
@@ -88,6 +91,7 @@ class Settings:
     debug: bool
     force_responses_edits: bool
     responses_model: str
+    budgets: Budgets
     limits: Limits
     http: HttpSettings
     local_paths: bool = True
@@ -153,6 +157,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         debug=read.flag("GPT_IMAGE_2_MCP_DEBUG"),
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
+        budgets=_budgets(read),
         limits=_limits(read),
         http=_http(read),
         notices=_notices(read, base_url),
@@ -202,6 +207,13 @@ class _Reader:
         if not in_digits or (most is not None and int(value) > most):
             raise _wrong(name, f"must be a whole number, {'0 or more' if most is None else f'0 to {most}'}")
         return int(value)
+
+    def dollars(self, name: str) -> int | None:
+        """An amount of money in micro-dollars."""
+        value = self.text(name)
+        if value is not None and not _DOLLARS.fullmatch(value):
+            raise _wrong(name, "must be an amount in dollars such as 5 or 0.50; 0 lets nothing through")
+        return None if value is None else int(Decimal(value).scaleb(6))
 
     def limit(self, limit: Limit) -> int:
         value = self.whole(limit.name, limit.default)
@@ -344,6 +356,10 @@ def _wait_s(read: _Reader) -> float | None:
 
 def _limits(read: _Reader) -> Limits:
     return Limits(**{limit.field: read.limit(limit) for limit in limits.TABLE if read.text(limit.name)})
+
+
+def _budgets(read: _Reader) -> Budgets:
+    return Budgets(**{budget.scope: read.dollars(budget.name) for budget in budgets.TABLE})
 
 
 def _workers() -> tuple[str, str]:

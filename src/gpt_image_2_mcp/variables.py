@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gpt_image_2_mcp import limits
+from gpt_image_2_mcp import budgets, limits
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL
 
 MIN_TOKEN: Final = 16
@@ -130,6 +130,7 @@ TABLE: Final = (
         "The model that hosts edits on the Responses route.",
         DEFAULT_RESPONSES_MODEL,
     ),
+    *(Setting(budget.name, budget.help, "no limit", "5.00") for budget in budgets.TABLE),
     *(Setting(limit.name, limit.help, str(limit.default)) for limit in limits.TABLE),
     Setting(
         "GPT_IMAGE_2_HTTP_TOKEN",

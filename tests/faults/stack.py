@@ -35,6 +35,7 @@ from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
+from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
@@ -107,7 +108,8 @@ class Stack:
             sources = Sources(self.folder, HttpsFetcher(), Roots.of(self.folder), limits=self.limits)
             try:
                 library = Library(SqliteCatalogue(parts.database), sources)
-                yield ImageService(operations, sources, sessions, defaults, utc_now, library)
+                ledger = SqliteLedger(parts.database, utc_now)
+                yield ImageService(operations, sources, sessions, defaults, utc_now, library, ledger)
             finally:
                 await operations.close()
 

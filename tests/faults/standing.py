@@ -24,6 +24,7 @@ Findings = dict[str, list[str]]
 KINDS: Final = (
     "double POSTs",
     "operations without an end",
+    "differences of ledger and journal",
     "differences of catalogue and disk",
     "corrupt files",
     "orphans",
@@ -60,6 +61,8 @@ class Row:
 
     id: str
     state: str
+    action: str
+    estimate: int | None
     attempts: int
     completed: dict[str, Any] | None
     failure: dict[str, str] | None
@@ -87,6 +90,7 @@ def inspect(scene: Scene) -> Findings:
     checks = (
         _double_posts(scene, rows),
         _states(scene, rows),
+        _charges(scene, rows),
         _catalogue(scene, rows),
         _corrupt(scene),
         _orphans(scene, rows),
@@ -101,10 +105,13 @@ def inspect(scene: Scene) -> Findings:
 
 def operations(state: Path) -> list[Row]:
     """All operations, the oldest first."""
-    query = "SELECT id, state, attempts, completed, failure, step FROM operations ORDER BY created_at"
+    query = (
+        "SELECT id, state, action, estimate, attempts, completed, failure, step FROM operations "
+        "ORDER BY created_at"
+    )
     return [
-        Row(id_, state_, attempts, *(json.loads(text) if text else None for text in texts))
-        for id_, state_, attempts, *texts in _select(state, query)
+        Row(*row[:5], *(json.loads(text) if text else None for text in row[5:]))
+        for row in _select(state, query)
     ]
 
 
@@ -146,6 +153,33 @@ def _states(scene: Scene, rows: list[Row]) -> Iterator[str]:
             yield f"{row.id} is received and does not say why it is not done"
         elif (row.state == "done") != bool(row.images):
             yield f"{row.id} is {row.state} with {len(row.images)} picture(s)"
+
+
+def _charges(scene: Scene, rows: list[Row]) -> Iterator[str]:
+    query = "SELECT operation_id, state, reserved, amount FROM ledger"
+    charged = {id_: tuple(charge) for id_, *charge in _select(scene.state, query)}
+    for row in rows:
+        charge = charged.pop(row.id, None)
+        if charge != _charge(row):
+            yield f"{row.id} is {row.state} and is charged {charge}, not {_charge(row)}"
+    yield from (f"{id_} is charged and belongs to no operation" for id_ in charged)
+
+
+def _charge(row: Row) -> tuple[str, int | None, int | None] | None:
+    """State, reservation and amount as they follow from an operation."""
+    if row.action == "import":
+        return None
+    cost = row.completed["cost"] if row.completed and row.completed["usage"] else None
+    match row.state:
+        case "done":
+            state, amount = ("estimated", row.estimate) if cost is None else ("settled", cost)
+        case "released":
+            state, amount = "released", 0
+        case "unknown":
+            state, amount = "unknown", row.estimate
+        case _:
+            state, amount = "reserved", row.estimate
+    return state, row.estimate, amount
 
 
 def _catalogue(scene: Scene, rows: list[Row]) -> Iterator[str]:

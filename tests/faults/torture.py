@@ -7,6 +7,7 @@ process. Each that is killed is replaced, and the new one recovers while the oth
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import shutil
@@ -28,7 +29,7 @@ from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.execution import ORDER_GRACE_S
 from gpt_image_2_mcp.gateways._bodies import read_body
 from gpt_image_2_mcp.gateways._events import is_stream, read_events
-from tests.faults import swapping, torture_arguments
+from tests.faults import last_dollar, swapping, torture_arguments
 from tests.faults.drivers import Drive
 from tests.faults.lives import Life
 from tests.faults.nursery import Child, Nursery
@@ -187,24 +188,68 @@ def unread(scene: Scene, rows: list[Row]) -> Iterator[str]:
     type=click.IntRange(1),
     help="Instead of killing, send each tool that many argument sets (10,000) that nobody expects.",
 )
+@click.option(
+    "--budget-rounds",
+    is_flag=False,
+    flag_value=200,
+    type=click.IntRange(1),
+    help="Instead of killing, have 16 processes race for the last dollar of a budget that often (200).",
+)
+@click.option(
+    "--budget-states",
+    is_flag=False,
+    flag_value=300,
+    type=click.IntRange(1),
+    help="Instead of killing, hold the ledger against a plain model in that many random runs (300).",
+)
 @click.option("--seed", default=0, help="Repeats a run's choices, if not its timing; 0 for a new one.")
 @click.option("--keep", is_flag=True, help="Leave the folder, and name it.")
-def main(kills: int, opens: int | None, arguments: int | None, seed: int, keep: bool) -> None:
+def main(
+    kills: int,
+    opens: int | None,
+    arguments: int | None,
+    budget_rounds: int | None,
+    budget_states: int | None,
+    seed: int,
+    keep: bool,
+) -> None:
     """Kill servers and workers at random and print what came of it; 1 if anything is wrong."""
+    seed = seed or random.randrange(2**32)
     if opens:
         sys.exit(swapping.main(opens))
-    seed = seed or random.randrange(2**32)
     if arguments:
         sys.exit(torture_arguments.main(arguments, seed))
+    if budget_rounds:
+        with Nursery.spawned(_environment()) as nursery:
+            sys.exit(last_dollar.main(budget_rounds, seed, nursery))
+    if budget_states:
+        sys.exit(_check_states(budget_states))
+    _kill(kills, seed, keep=keep)
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join((str(ROOT), str(ROOT / "src")))
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": path}  # noqa: TID251 - for a child
+
+
+def _check_states(examples: int) -> int:
+    from tests.stores.test_ledger import check_any_order
+
+    logging.disable()  # costs above a reservation are warned of, and are meant here
+    started = time.monotonic()
+    check_any_order(examples)
+    click.echo(f"{examples} runs of the ledger like those of its model; {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _kill(kills: int, seed: int, *, keep: bool) -> None:
     started = time.monotonic()
     with ExitStack() as opened:
         folder = Path(tempfile.mkdtemp(prefix="torture-"))
         (folder / "tmp").mkdir()
         (folder / "sketch.png").write_bytes(picture())
         upstream = opened.enter_context(RawUpstream())
-        path = os.pathsep.join((str(ROOT), str(ROOT / "src")))
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}  # noqa: TID251 - for a child
-        nursery = opened.enter_context(Nursery.spawned(environment))
+        nursery = opened.enter_context(Nursery.spawned(_environment()))
         torture = Torture(folder, upstream, nursery, random.Random(seed))
         torture.run(kills)
         line, found = figures(torture)

@@ -99,6 +99,24 @@ async def test_all_six_tools_answer_in_both_eras(bench: Bench, era: Era) -> None
         assert ended.structured_content == {"ended": True, **session}
 
 
+async def test_spending_is_told_in_both_eras(bench: Bench, era: Era) -> None:
+    async with connected(bench, era) as client:
+        await client.call_tool("generate_image", {"prompt": "x", **SMALL})
+        told = await client.call_tool("get_spending", {"by": "day"})
+    periods = {period["period"]: period for period in told.structured_content["periods"]}
+    assert list(periods) == ["session", "day", "month", "total"]
+    assert periods["session"]["calls"] == 1
+    assert [group["name"] for group in told.structured_content["groups"]] == ["2026-11-22"]
+    assert "- This server run: 1 call(s), $0.00" in text_of(told)
+
+
+def test_the_tool_that_tells_the_spending_is_small_and_read_only() -> None:
+    (listed,) = (spec.listing() for spec in TOOLS if spec.name == "get_spending")
+    assert len(listed.model_dump_json(by_alias=True, exclude_none=True)) < 480
+    assert listed.annotations is not None
+    assert listed.annotations.read_only_hint
+
+
 async def test_each_picture_is_one_image_block_before_the_text(bench: Bench) -> None:
     async with connected(bench) as client:
         result = await client.call_tool("generate_image", {"prompt": "x", "n": "3", **SMALL})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gpt_image_2_mcp.budgets import By, Period, Spending, Tally
 from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import ImageNotFound, InputError, OperationNotFound
 from gpt_image_2_mcp.execution import Execution
@@ -37,6 +38,7 @@ from gpt_image_2_mcp.ports import (
     ImageStore,
     Journal,
     Leases,
+    Ledger,
     Runner,
     SourceLoader,
     Spool,
@@ -64,15 +66,16 @@ class Outlets:
 
     async def service(self) -> ImageService:
         """A service with one session in it."""
-        ledger, files, leases = Ledger(), Files(self.jobs), Free()
-        execution = Execution(ledger, NoGateway(), Nowhere(), files, leases)
-        orders = Orders(self.ordered, ledger)
-        operations = Operations(ledger, orders, execution, Nowhere(), files, leases, lambda: NOW)
+        notebook, files, leases = Notebook(), Files(self.jobs), Free()
+        execution = Execution(notebook, NoGateway(), Nowhere(), files, leases)
+        orders = Orders(self.ordered, notebook)
+        operations = Operations(notebook, orders, execution, Nowhere(), files, leases, lambda: NOW)
         sessions = MemorySessionStore(lambda: NOW)
         await sessions.keep(_first_turn(), _stored())
         defaults = Defaults("gpt-image-2", lambda _asked: OutputDir(Path("/pictures"), Path("/pictures")))
         shelf = Shelf(self.read)
-        return ImageService(operations, shelf, sessions, defaults, lambda: NOW, Library(Empty(), shelf))
+        library = Library(Empty(), shelf)
+        return ImageService(operations, shelf, sessions, defaults, lambda: NOW, library, Unspent())
 
 
 def _first_turn() -> Operation:
@@ -123,10 +126,12 @@ class Shelf(SourceLoader):
 
 
 @dataclass
-class Ledger(Journal):
+class Notebook(Journal):
     """A journal in memory."""
 
     operations: dict[str, Operation] = field(default_factory=dict)
+
+    async def check_budgets(self, operation: Operation) -> None: ...
 
     async def reserve(self, operation: Operation) -> None:
         self.operations[operation.id] = operation
@@ -171,6 +176,13 @@ class Ledger(Journal):
         return ()
 
 
+class Unspent(Ledger):
+    """Nothing was ever paid."""
+
+    async def spending(self, by: By = "model", since: datetime | None = None) -> Spending:
+        return Spending((Period("total", None, Tally()),), None, by, since or NOW, ())
+
+
 class Empty(Catalogue):
     """No picture was ever made."""
 
@@ -191,7 +203,7 @@ class Orders(Runner):
     """Writes down what is ordered, and refuses it."""
 
     taken: list[str]
-    ledger: Ledger
+    notebook: Notebook
 
     @property
     def running(self) -> Collection[str]:
@@ -200,7 +212,7 @@ class Orders(Runner):
     async def start(self, operation_id: str) -> None:
         self.taken.append(operation_id)
         failure = Failure("rejected", NOBODY, "Call again.")
-        await self.ledger.move(operation_id, "reserved", "released", failure=failure)
+        await self.notebook.move(operation_id, "reserved", "released", failure=failure)
 
     async def ended(self, operation_id: str, within: float) -> bool:
         return True

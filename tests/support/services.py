@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import Execution, Sleep
 from gpt_image_2_mcp.gateways._addressed import nowhere
@@ -35,6 +36,7 @@ from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
+from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
@@ -69,6 +71,7 @@ class Bench:
     fetch: Fetch = nowhere
     clipboard: Clipboard = field(default_factory=lambda: Clipboard({}, "linux"))
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     refuse_folder: ImageServerError | None = None
     refusal: ImageServerError | None = None
     roots: Roots | None = None
@@ -110,6 +113,7 @@ class Bench:
             ),
             self.clock,
             Library(catalogue, sources),
+            self.ledger(operations.server),
         )
 
     def operations(self) -> Operations:
@@ -126,7 +130,12 @@ class Bench:
     def journal(self) -> SqliteJournal:
         database = Database(self.folder / "state")
         self._open.insert(0, database.close)
-        return SqliteJournal(database, self.clock)
+        return SqliteJournal(database, self.clock, budgets=self.budgets, project="/projects/site")
+
+    def ledger(self, server: str = "") -> SqliteLedger:
+        database = Database(self.folder / "state")
+        self._open.insert(0, database.close)
+        return SqliteLedger(database, self.clock, self.budgets, server)
 
     def catalogue(self, server: str) -> SqliteCatalogue:
         database = Database(self.folder / "state")

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.budgets import usd
 from gpt_image_2_mcp.models import SvgUsage, Usage
 from gpt_image_2_mcp.picture_names import address_of
+from gpt_image_2_mcp.pricing import MICRO
 from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
     DryRunResult,
     EndSessionResult,
+    GroupSpending,
     ImageFile,
     ImageResult,
     ImportResult,
     ListSessionsResult,
+    PeriodSpending,
     SessionImageResult,
+    SpendingResult,
     WorkingResult,
 )
 
@@ -40,6 +46,8 @@ def summarize(result: BaseModel, remarks: Sequence[str] = ()) -> str:
             return f"Session {clean(result.session_id, 200)} was not active; nothing to do."
         case ListSessionsResult():
             return _sessions(result)
+        case SpendingResult():
+            return _spending(result)
         case _:
             return result.model_dump_json()
 
@@ -153,3 +161,41 @@ def _sessions(result: ListSessionsResult) -> str:
         for number, s in enumerate(result.sessions, start=1)
     ]
     return "\n".join([f"Active sessions ({len(lines)}):", *lines])
+
+
+_PERIODS: Final = {"session": "This server run", "day": "Today", "month": "This month", "total": "In total"}
+
+
+def _spending(result: SpendingResult) -> str:
+    lines = [_period(period) for period in result.periods]
+    if result.call_limit_usd is not None:
+        lines.append(f"- One call may cost {_usd(result.call_limit_usd)}")
+    lines += [f"By {result.by} since {result.since[:10]}:"] if result.groups else []
+    lines += [
+        f"- {one_line(group.name)}: {group.calls} call(s), {_charged(group)}" for group in result.groups
+    ]
+    if result.note:
+        lines.append(f"Note: {result.note}")
+    if result.sandbox:
+        lines.append("Sandbox: nothing of this was billed")
+    return "\n".join(["Spent (days and months of UTC):", *lines])
+
+
+def _period(period: PeriodSpending) -> str:
+    left = ""
+    if period.limit_usd is not None and period.left_usd is not None:
+        again = f", whole again at {period.renews_at[:16]}Z" if period.renews_at else ""
+        left = f"; {_usd(period.left_usd)} of {_usd(period.limit_usd)} left{again}"
+    return f"- {_PERIODS[period.period]}: {period.calls} call(s), {_charged(period)}{left}"
+
+
+def _charged(sums: PeriodSpending | GroupSpending) -> str:
+    """The sums that are not nothing."""
+    parts = [f"{_usd(sums.spent_usd)} spent"]
+    parts += [f"{_usd(sums.reserved_usd)} reserved for calls under way"] if sums.reserved_usd else []
+    parts += [f"{_usd(sums.unknown_usd)} for calls of unknown outcome"] if sums.unknown_usd else []
+    return ", ".join(parts)
+
+
+def _usd(dollars: float) -> str:
+    return usd(round(dollars * MICRO))

@@ -19,6 +19,7 @@ from gpt_image_2_mcp.requests import (
     GetResultRequest,
     ImportRequest,
     ListSessionsRequest,
+    SpendingRequest,
     StartSessionRequest,
 )
 from gpt_image_2_mcp.results import (
@@ -29,6 +30,7 @@ from gpt_image_2_mcp.results import (
     ListSessionsResult,
     Pictured,
     SessionImageResult,
+    SpendingResult,
     WorkingResult,
 )
 from gpt_image_2_mcp.schemas import input_schema, output_schema
@@ -179,5 +181,14 @@ TOOLS: Final = (
         (ListSessionsResult,),
         ImageService.list_sessions,
         _READING,
+    ),
+    ToolSpec(
+        "get_spending",
+        "Get spending",
+        "Money spent on pictures, and what is left of the budgets. Free.",
+        SpendingRequest,
+        (SpendingResult,),
+        ImageService.spending,
+        ToolAnnotations(read_only_hint=True, open_world_hint=False),
     ),
 )

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import OperationNotFound, SessionBusy, StorageError
 from gpt_image_2_mcp.models import OPEN_STATES, Completed, Failure, Operation, Placement, SessionStep, State
 from gpt_image_2_mcp.ports import Clock
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.stores import ledger
 from gpt_image_2_mcp.stores.sqlite import Database, edges_of, text_of
 from gpt_image_2_mcp.stores.sqlite_sessions import record_step
 
@@ -34,21 +36,35 @@ _OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
 class SqliteJournal:
     """All writes are durable when they return; every change of state names the state it starts from.
 
-    What an upstream said goes through `redact` on its way in.
+    The ledger is written in the same transactions, so that a call's charge follows from its state. What an
+    upstream said goes through `redact` on its way in. `project` is whose calls these are.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, keeps_sessions: bool = True, redact: Redact = redact
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        keeps_sessions: bool = True,
+        redact: Redact = redact,
+        budgets: Budgets = Budgets(),
+        project: str = "",
     ) -> None:
         self._database, self._clock, self._keeps_sessions = database, clock, keeps_sessions
-        self._redact = redact
+        self._redact, self._budgets, self._project = redact, budgets, project
+
+    async def check_budgets(self, operation: Operation) -> None:
+        if self._budgets:
+            await self._database.run(lambda db: ledger.check(db, operation, self._budgets))
 
     async def reserve(self, operation: Operation) -> None:
         def insert(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
             with db:
                 _check_turn(db, operation.step)
+                ledger.check(db, operation, self._budgets)
                 _insert(db, operation)
+                ledger.enter(db, operation, self._project)
 
         await self._database.run(insert)
 
@@ -93,7 +109,10 @@ class SqliteJournal:
 
         def update(db: sqlite3.Connection) -> bool:
             with db:
-                return db.execute(query, values).rowcount == 1
+                moved = db.execute(query, values).rowcount == 1
+                if moved and target != source:
+                    ledger.follow(db, operation_id, target)
+                return moved
 
         return await self._database.run(update)
 
@@ -111,6 +130,7 @@ class SqliteJournal:
                 )
                 changed = db.execute(query, (now, _COMPLETED.dump_json(completed), operation_id)).rowcount
                 if changed:
+                    ledger.settle(db, operation_id, completed)
                     _insert_images(db, operation_id, completed, now)
                     if operation.step and self._keeps_sessions:
                         record_step(db, operation, completed.images[0], self._clock())

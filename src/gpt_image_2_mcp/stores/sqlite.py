@@ -79,7 +79,36 @@ CREATE TABLE turns (
 ) WITHOUT ROWID;
 CREATE TABLE ended_sessions (id TEXT PRIMARY KEY, ended_at TEXT NOT NULL) WITHOUT ROWID;
 """
-_STEPS: Final = (_FIRST,)
+# A journal from before there was a ledger is charged as its operations stand. Damaged entries are passed over
+# elsewhere, so they must not stop the step either.
+_LEDGER: Final = """
+CREATE TABLE ledger (
+    operation_id TEXT PRIMARY KEY REFERENCES operations (id),
+    at TEXT NOT NULL,
+    server TEXT NOT NULL,
+    session_id TEXT,
+    model TEXT NOT NULL,
+    project TEXT NOT NULL,
+    reserved INTEGER,
+    amount INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('reserved', 'settled', 'estimated', 'unknown', 'released'))
+) WITHOUT ROWID;
+CREATE INDEX ledger_by_age ON ledger (at, amount);
+CREATE INDEX ledger_by_server ON ledger (server, amount);
+CREATE INDEX ledger_by_session ON ledger (session_id, amount);
+INSERT INTO ledger
+SELECT id, created_at, server, session_id, model, '', estimate,
+    CASE state WHEN 'done' THEN coalesce(cost, estimate) WHEN 'released' THEN 0 ELSE estimate END,
+    CASE WHEN state = 'done' AND cost IS NULL THEN 'estimated' WHEN state = 'done' THEN 'settled'
+        WHEN state IN ('released', 'unknown') THEN state ELSE 'reserved' END
+FROM (
+    SELECT *, CASE WHEN json_valid(CAST(completed AS TEXT))
+        AND json_type(CAST(completed AS TEXT), '$.usage') = 'object'
+        THEN CAST(json_extract(CAST(completed AS TEXT), '$.cost') AS INTEGER) END AS cost
+    FROM operations WHERE action != 'import'
+)
+"""
+_STEPS: Final = (_FIRST, _LEDGER)
 """What each version of the schema adds to the one before it; a step that was released is never changed."""
 SCHEMA_VERSION: Final = len(_STEPS)
 
