@@ -90,6 +90,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert not settings.stream
     assert not settings.keep_metadata
     assert not settings.pass_urls
+    assert settings.confirm_above is None
     assert not settings.sandbox
     assert not settings.debug
     assert not settings.force_responses_edits
@@ -135,6 +136,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_HTTP_BODY_MB="64",
         GPT_IMAGE_2_HTTP_CONNECTIONS="9",
         GPT_IMAGE_2_HTTP_STATELESS="1",
+        GPT_IMAGE_2_CONFIRM_USD="0.25",
         GPT_IMAGE_2_BUDGET_CALL_USD="0.5",
         GPT_IMAGE_2_BUDGET_SESSION_USD="0",
         GPT_IMAGE_2_BUDGET_DAY_USD="5.000001",
@@ -165,6 +167,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.state_dir == home / "state"
     assert settings.keep_metadata
     assert settings.pass_urls
+    assert settings.confirm_above == 250_000
     assert settings.session_store == "memory"
     assert settings.session_max == 7
     assert settings.session_ttl == timedelta(milliseconds=1500)

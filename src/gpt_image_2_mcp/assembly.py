@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ConfigurationError, MissingKey
 from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.folders import default_output_dir
@@ -25,7 +26,7 @@ from gpt_image_2_mcp.ports import Fetch, Gateway, Runner, SessionStore
 from gpt_image_2_mcp.providers import OPENAI, Provider, named, provider_at
 from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
-from gpt_image_2_mcp.service import Defaults, ImageService
+from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.settings import Settings, child_environment
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
@@ -209,6 +210,7 @@ def _defaults(settings: Settings, roots: Roots) -> Defaults:
         partial_images=settings.partial_images,
         local_paths=settings.local_paths,
         provider=provider,
+        confirm_above=settings.confirm_above,
     )
 
 

@@ -44,15 +44,16 @@ _FORMAT_OF: Final = {
 """Options that mean something for one format only."""
 
 
-def check_options(options: RenderOptions, today: date) -> None:
+def check_options(options: RenderOptions, today: date, *, dated: bool = True) -> None:
     """Check options against the model they name; a model that the table does not know is left to the API.
+    `dated`: OpenAI's days of shutting models down hold.
 
     Raises:
         InvalidRequest: names the option, the rule and, for sizes, the nearest legal one.
     """
     model_id = options.model or ""
     gone = shutdown_date(model_id)
-    if gone is not None and gone <= today:
+    if dated and gone is not None and gone <= today:
         raise InvalidRequest(
             f"OpenAI shut {model_id} down on {gone}.",
             hint=f"Use model {replacement(model_id)} instead; nothing was sent.",
@@ -189,11 +190,11 @@ def check_form(job: ImageJob) -> None:
         )
 
 
-def warnings(options: RenderOptions, today: date) -> tuple[str, ...]:
-    """What the result of a call should say of its model."""
+def warnings(options: RenderOptions, today: date, *, dated: bool = True) -> tuple[str, ...]:
+    """What the result of a call should say of its model; `dated` as above."""
     model_id = options.model or ""
     gone = shutdown_date(model_id)
-    if gone is not None and today < gone <= today + WARN_WITHIN:
+    if dated and gone is not None and today < gone <= today + WARN_WITHIN:
         return (f"OpenAI shuts {model_id} down on {gone}; use {replacement(model_id)} from then on.",)
     if find_model(model_id) is None:
         return (f"{model_id} is not known here: its options were not checked, and it has no price.",)

@@ -16,6 +16,9 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
     |-- Busy                         as many calls are under way as are taken on; nothing was done
+    |-- TooDear                      the call can cost more than its caller said it may
+    |-- ConsentNeeded                it costs so much that a person must agree, and none could be asked
+    |-- ConsentDeclined              a person was asked and does not want it
     |-- BudgetExceeded               a budget leaves no room for the call: refused before anything is sent
     |-- PartialNotFound              no such picture in the making (not come yet, or not kept any more)
     |-- ImageNotFound                no picture of ours has that id, or more than one begins so
@@ -162,6 +165,19 @@ class Busy(ImageServerError):
         if hint is None and wait_s is not None:
             hint = f"Wait about {math.ceil(wait_s)} s, then call again; nothing was sent."
         super().__init__(message, hint=hint)
+
+
+class TooDear(ImageServerError):
+    code = "too_dear"
+
+
+class ConsentNeeded(ImageServerError):
+    code = "consent_needed"
+
+
+class ConsentDeclined(ImageServerError):
+    code = "consent_declined"
+    default_hint = "Do not call again unless the user asks for it; nothing was sent."
 
 
 class BudgetExceeded(ImageServerError):

@@ -61,7 +61,9 @@ class ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class ImageJob:
-    """One paid call: `options` hold what is set and always the model."""
+    """One paid call: `options` hold what is set and always the model; `openai_prices` says whether its model
+    costs what OpenAI takes for it.
+    """
 
     action: Action
     prompt: str = field(repr=False)
@@ -69,6 +71,7 @@ class ImageJob:
     images: tuple[InputImage | ImageReference, ...] = ()
     mask: InputImage | None = None
     markup: InputImage | None = None
+    openai_prices: bool = True
 
     @property
     def model(self) -> str:

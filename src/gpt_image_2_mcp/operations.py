@@ -20,6 +20,7 @@ from anyio.to_thread import run_sync
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advised
 from gpt_image_2_mcp.capabilities import Size, typical_seconds
+from gpt_image_2_mcp.consent import Ask
 from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.limits import Limits
@@ -61,12 +62,13 @@ def _silence(_standing: Standing) -> None:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: `client` tells clients apart; `wait_s` is how long it waits from `since` on, on the monotonic
-    clock, None for as long as it takes.
+    clock, None for as long as it takes; `ask` reaches a person, where one can be reached.
     """
 
     client: str = ""
     wait_s: float | None = None
     report: Report = _silence
+    ask: Ask | None = None
     since: float = field(default_factory=time.monotonic)
 
     @property

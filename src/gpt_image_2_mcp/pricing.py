@@ -165,7 +165,7 @@ def estimate(job: ImageJob, *, batch: bool = False) -> Estimate | None:
     `batch`: at the rates of the Batch API; None as well where it has none for the model.
     """
     model = find_model(job.model)
-    if model is None:
+    if model is None or not job.openai_prices:
         return None
     prices = model.batch_prices if batch else model.prices
     made = output_range(model, job.options)

@@ -32,7 +32,8 @@ class Provider:
     mask, where these are fewer. `edits`: a form to `images/edits`; JSON with `input_references`; JSON with
     `ref_images`, and a form to `images/inpainting` where there is a mask. `mask` says what marks the area to
     change, clear pixels or white ones; None for no masks. `prefix` stands before the ids of OpenAI's models
-    there. `deployments` pairs its names for models with the models' ids.
+    there. `deployments` pairs its names for models with the models' ids. `own_dates`: it serves models for as
+    long as it likes, whatever OpenAI does.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Provider:
     responses: bool = False
     asks_for_base64: bool = False
     openai_prices: bool = False
+    own_dates: bool = False
     prefix: str = ""
     note: str | None = None
     deployments: tuple[tuple[str, str], ...] = ()
@@ -128,6 +130,7 @@ PROVIDERS: Final = (
         "azure",
         "Azure OpenAI",
         key_header="api-key",
+        own_dates=True,
         openai_prices=True,
     ),
     Provider(
@@ -135,6 +138,7 @@ PROVIDERS: Final = (
         "stable-diffusion.cpp",
         "stable-diffusion.cpp",
         needs_key=False,
+        own_dates=True,
         mask="white",
         options=frozenset({*_DRAWING, "output_compression"}),
         edit_formats=("png", "jpeg"),
@@ -147,6 +151,7 @@ PROVIDERS: Final = (
         "localai",
         "LocalAI",
         needs_key=False,
+        own_dates=True,
         edits="ref_images",
         image_field="image",
         mask="white",
@@ -160,6 +165,7 @@ PROVIDERS: Final = (
         "vllm-omni",
         "vLLM-Omni",
         needs_key=False,
+        own_dates=True,
         mask=None,
         options=_DRAWING,
         streams=False,
@@ -171,6 +177,7 @@ PROVIDERS: Final = (
         "sglang",
         "SGLang",
         needs_key=False,
+        own_dates=True,
         mask=None,
         options=_ROUTED,
         streams=False,

@@ -6,30 +6,22 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
-from gpt_image_2_mcp.checks import (
-    check_form,
-    check_markup,
-    check_mask,
-    check_options,
-    check_overlays,
-    warnings,
-)
-from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, SessionBusy, StorageError
+from gpt_image_2_mcp.checks import check_form, warnings
+from gpt_image_2_mcp.consent import Quote, Terms
+from gpt_image_2_mcp.drafts import Defaults, Drafts, turn_options
+from gpt_image_2_mcp.errors import SessionBusy, StorageError
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
     ImageJob,
     ImageReference,
-    InputImage,
-    Kind,
     Operation,
     Placement,
     Session,
@@ -38,11 +30,9 @@ from gpt_image_2_mcp.models import (
 from gpt_image_2_mcp.operations import Caller, Operations
 from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, spending, summary, told
 from gpt_image_2_mcp.ports import Clock, Ledger, SessionStore, SourceLoader
-from gpt_image_2_mcp.providers import OPENAI, Action, Provider, check_offer
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
-    EditingRequest,
     EditRequest,
     EndSessionRequest,
     GenerateRequest,
@@ -54,7 +44,6 @@ from gpt_image_2_mcp.requests import (
     Shown,
     SpendingRequest,
     StartSessionRequest,
-    TurnOptions,
 )
 from gpt_image_2_mcp.results import (
     DryRunResult,
@@ -65,7 +54,6 @@ from gpt_image_2_mcp.results import (
     SpendingResult,
     WorkingResult,
 )
-from gpt_image_2_mcp.roots import OutputDir
 
 LOADING_AT_ONCE: Final = 4
 """Calls whose input pictures stand in memory, on their way to the spool."""
@@ -76,22 +64,8 @@ PictureResult = ImageResult | ImportResult | WorkingResult
 PaidResult = PictureResult | DryRunResult
 Entered = Operation | DryRunResult
 """A call in the journal, or what it would have been."""
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What holds where a request says nothing. `output_dir` turns a request's folder into the one to use, or
-    refuses it, and may block; `refusal` is why no paid call can be made at all; `local_paths`, whether a
-    caller may choose a folder; `provider`, who makes the pictures.
-    """
-
-    model: str
-    output_dir: Callable[[str | None], OutputDir]
-    sandbox: bool = False
-    refusal: ImageServerError | None = None
-    partial_images: int = 0
-    local_paths: bool = True
-    provider: Provider = OPENAI
+Enter = Callable[[str, Terms], Awaitable[Entered | Quote]]
+"""Enters a call under a token, unless the terms have somebody asked first."""
 
 
 class ImageService:
@@ -114,6 +88,7 @@ class ImageService:
         self._sources = sources
         self._sessions = sessions
         self._defaults = defaults
+        self._drafts = Drafts(sources, defaults, clock)
         self._clock = clock
         self.library = library
         self._ledger = ledger
@@ -121,67 +96,68 @@ class ImageService:
         self._ended_meanwhile: set[str] = set()
 
     async def generate(self, request: GenerateRequest, caller: Caller = LOCAL) -> PaidResult:
-        options, folder = self._options(request), self._asked_folder(request)
+        options, folder = self._drafts.options(request), self._drafts.folder(request)
 
-        async def enter(token: str) -> Entered:
-            placement = await self._placement(token, "image", folder, request.filename_prefix)
-            job = ImageJob("generate", request.prompt, options)
-            return await self._join_or_begin(request, caller, job, placement)
+        async def enter(token: str, terms: Terms) -> Entered | Quote:
+            placement = await self._drafts.placement(token, "image", folder, request.filename_prefix)
+            job = self._drafts.job("generate", request.prompt, terms.applied(options))
+            return await self._join_or_begin(request, caller, terms, job, placement)
 
-        return await self._call(caller, options, enter)
+        return await self._call(request, caller, options, enter)
 
     async def edit(self, request: EditRequest, caller: Caller = LOCAL) -> PaidResult:
-        options, folder = self._edit_options(request), self._asked_folder(request)
+        options, folder = self._drafts.edit_options(request), self._drafts.folder(request)
 
-        async def enter(token: str) -> Entered:
-            placement = await self._placement(token, "edit", folder, request.filename_prefix)
+        async def enter(token: str, terms: Terms) -> Entered | Quote:
+            placement = await self._drafts.placement(token, "edit", folder, request.filename_prefix)
             async with self._loading:
-                job = await self._edit_job(request, options)
-                return await self._join_or_begin(request, caller, job, placement)
+                job = await self._drafts.edit_job(request, terms.applied(options))
+                return await self._join_or_begin(request, caller, terms, job, placement)
 
-        return await self._call(caller, options, enter)
+        return await self._call(request, caller, options, enter)
 
     async def start_session(self, request: StartSessionRequest, caller: Caller = LOCAL) -> PaidResult:
-        options, folder = self._edit_options(request), self._asked_folder(request)
+        options, folder = self._drafts.edit_options(request), self._drafts.folder(request)
 
-        async def enter(token: str) -> Entered:
-            placement = await self._placement(token, "session", folder, request.filename_prefix, 1)
+        async def enter(token: str, terms: Terms) -> Entered | Quote:
+            placement = await self._drafts.placement(token, "session", folder, request.filename_prefix, 1)
             session_id = f"edit-{int(self._clock().timestamp())}-{secrets.token_hex(4)}"
-            step = SessionStep(session_id, 1, turn_options(options), request.filename_prefix)
             async with self._loading:
-                job = await self._edit_job(request, options)
-                return await self._join_or_begin(request, caller, job, placement, step)
+                job = await self._drafts.edit_job(request, terms.applied(options))
+                step = SessionStep(session_id, 1, turn_options(job.options), request.filename_prefix)
+                return await self._join_or_begin(request, caller, terms, job, placement, step)
 
-        return await self._call(caller, options, enter)
+        return await self._call(request, caller, options, enter)
 
     async def continue_session(self, request: ContinueSessionRequest, caller: Caller = LOCAL) -> PaidResult:
-        self._refuse_without_key(request)
+        self._drafts.refuse_without_key(request)
 
-        async def enter(token: str) -> Entered:
+        async def enter(token: str, terms: Terms) -> Entered | Quote:
             print_ = fingerprint(request, caller, ())
             twin = None if request.dry_run else await self._operations.abandoned_twin(print_)
-            return twin or await begin(token, print_)
+            return twin or await begin(token, print_, terms)
 
-        async def begin(token: str, print_: str) -> Entered:
+        async def begin(token: str, print_: str, terms: Terms) -> Entered | Quote:
             async with AsyncExitStack() as held:
                 session = await self._turn_of(request.session_id, caller, held)
-                options = self._checked(inherit(request, session), "edit")
+                options = terms.applied(self._drafts.turn_options(request, session))
                 prefix = request.filename_prefix or session.filename_prefix
                 number = session.last.number + 1
-                placement = await self._next_placement(token, session, prefix, number)
+                placement = await self._drafts.next_placement(token, session, prefix, number)
                 step = SessionStep(session.id, number, turn_options(options), session.filename_prefix)
                 async with self._loading:
-                    image = await self._sources.load_stored(session.last.image)
-                    job = ImageJob("edit", request.prompt, options, _numbered([image]))
+                    job = await self._drafts.turn_job(request.prompt, options, session)
                     if request.dry_run:
                         return await self._rehearse(job, placement, step)
+                    if quote := terms.quote(job, self._clock().date()):
+                        return quote
                     return await self._begin_turn(job, placement, print_, step, held)
 
-        return await self._call(caller, None, enter)
+        return await self._call(request, caller, None, enter)
 
     async def import_image(self, request: ImportRequest, _caller: Caller = LOCAL) -> ImportResult:
         """Take a picture from elsewhere in among ours."""
-        placement = await self._placement(secrets.token_hex(16), "import", None, None)
+        placement = await self._drafts.placement(secrets.token_hex(16), "import", None, None)
         async with self._loading:
             image = await self._sources.load(request.source)
             return imported(await self._operations.keep(image, placement))
@@ -247,7 +223,7 @@ class ImageService:
         await self._operations.close()
 
     async def _call(
-        self, caller: Caller, options: RenderOptions | None, enter: Callable[[str], Awaitable[Entered]]
+        self, request: Paid, caller: Caller, options: RenderOptions | None, enter: Enter
     ) -> PaidResult:
         """The one path of a paid call: a place, into the journal, wait, say what came of it.
 
@@ -256,7 +232,7 @@ class ImageService:
         """
         token = secrets.token_hex(16)
         with self._operations.admitted(token, options):
-            operation = await enter(token)
+            operation = await self._agreed(request, caller, partial(enter, token))
         if isinstance(operation, DryRunResult):
             return operation
         try:
@@ -266,21 +242,40 @@ class ImageService:
             raise StorageError(error.message, hint=hint) from None
         return await self._outcome(settled)
 
+    async def _agreed(
+        self, request: Paid, caller: Caller, enter: Callable[[Terms], Awaitable[Entered | Quote]]
+    ) -> Entered:
+        """The call when it is entered; a person is asked first where its price is theirs to agree to.
+
+        While they think, no picture is held and no session's turn.
+        """
+        terms = Terms.of(self._defaults.confirm_above, request.max_cost_usd)
+        while isinstance(entered := await enter(terms), Quote):
+            if caller.ask is None:
+                raise entered.refusal()
+            terms = terms.after(await caller.ask(entered))
+        return entered
+
     async def _rehearse(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> DryRunResult:
         check_form(job)
         await self._operations.check_budgets(job, placement, step)
         outline = await self._operations.outline(job)
-        said = warnings(job.options, self._clock().date())
+        said = self._warnings(job.options)
         return rehearsed(job, outline, said, sandbox=self._defaults.sandbox)
+
+    def _warnings(self, options: RenderOptions) -> tuple[str, ...]:
+        dated = not self._defaults.provider.own_dates
+        return warnings(options, self._clock().date(), dated=dated)
 
     async def _join_or_begin(
         self,
         request: Paid,
         caller: Caller,
+        terms: Terms,
         job: ImageJob,
         placement: Placement,
         step: SessionStep | None = None,
-    ) -> Entered:
+    ) -> Entered | Quote:
         if request.dry_run:
             return await self._rehearse(job, placement, step)
         check_form(job)
@@ -288,13 +283,11 @@ class ImageService:
         print_ = await run_sync(fingerprint, request, caller, meaning)
         if twin := await self._operations.abandoned_twin(print_):
             return twin
+        if quote := terms.quote(job, self._clock().date()):
+            return quote
         if step:
             return await self._begin_turn(job, placement, print_, step, AsyncExitStack())
         return await self._operations.begin(job, placement, print_)
-
-    def _refuse_without_key(self, request: Paid) -> None:
-        if self._defaults.refusal and not request.dry_run:
-            raise self._defaults.refusal
 
     async def _turn_of(self, session_id: str, caller: Caller, held: AsyncExitStack) -> Session:
         try:
@@ -318,84 +311,12 @@ class ImageService:
         if operation.completed and not await self._sessions.keep(operation, operation.completed.images[0]):
             self._ended_meanwhile.add(operation.id)
 
-    async def _edit_job(self, request: EditingRequest, options: RenderOptions) -> ImageJob:
-        overlay = request.mask or request.markup
-        images, overlays = await self._sources.load_all(request.images, [overlay] if overlay else [])
-        job = ImageJob("edit", request.prompt, options, _numbered(images))
-        if not overlay:
-            return job
-        first = images[0] if isinstance(images[0], InputImage) else None
-        if request.mask:
-            await run_sync(check_mask, overlays[0], first)
-            return replace(job, mask=replace(overlays[0], filename="mask.png"))
-        await run_sync(check_markup, overlays[0], first)
-        return replace(job, markup=replace(overlays[0], filename="markup.png"))
-
-    def _edit_options(self, request: EditingRequest) -> RenderOptions:
-        options = self._options(request)
-        mask, markup = request.mask is not None, request.markup is not None
-        check_overlays(options, mask=mask, markup=markup, today=self._clock().date())
-        return options
-
-    def _options(self, request: GenerateRequest | EditingRequest) -> RenderOptions:
-        self._refuse_without_key(request)
-        chosen = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
-        options = RenderOptions.model_validate({"model": self._defaults.model, **chosen})
-        if isinstance(request, GenerateRequest):
-            return self._checked(options, "generate")
-        overlays = {"mask": request.mask, "markup": request.markup}
-        return self._checked(options, "edit", [name for name, source in overlays.items() if source])
-
-    def _checked(
-        self, options: RenderOptions, action: Action, overlays: Collection[str] = ()
-    ) -> RenderOptions:
-        provider = self._defaults.provider
-        options = options.model_copy(update={"model": provider.model_behind(options.model or "")})
-        still = options.output_format not in ("gif", "svg")
-        if options.partial_images is None and (options.n or 1) == 1 and still:
-            options = options.model_copy(update={"partial_images": self._defaults.partial_images or None})
-        check_options(options, self._clock().date())
-        check_offer(provider, action, options.model_dump(exclude_none=True), overlays)
-        return options
-
-    async def _next_placement(self, token: str, session: Session, prefix: str | None, turn: int) -> Placement:
-        try:
-            return await self._placement(token, "session", str(session.output_dir), prefix, turn)
-        except StorageError as error:
-            raise StorageError(
-                f"The folder of this session cannot be used any more: {error.message}",
-                hint="Start a new session from its last picture, or set GPT_IMAGE_2_OUTPUT_DIR to that "
-                "folder and restart the server; nothing was sent.",
-            ) from None
-
-    def _asked_folder(self, request: GenerateRequest | EditingRequest) -> str | None:
-        if request.output_dir and not self._defaults.local_paths:
-            raise InvalidRequest(
-                "`output_dir` is not taken from a client over HTTP.",
-                hint="Leave it out; nothing was sent. "
-                "GPT_IMAGE_2_HTTP_LOCAL_PATHS=1 in the server's settings allows it.",
-            )
-        return request.output_dir
-
-    async def _placement(
-        self,
-        token: str,
-        kind: Kind,
-        output_dir: str | None,
-        prefix: str | None,
-        turn: int | None = None,
-    ) -> Placement:
-        # Local time, as the original has it: people look for "the one I made at three".
-        stamp = self._clock().astimezone().strftime("%Y%m%d-%H%M%S")
-        chosen = await run_sync(self._defaults.output_dir, output_dir)
-        return Placement(chosen.folder, kind, stamp, token, prefix, turn, chosen.root)
-
     async def _outcome(self, operation: Operation) -> PictureResult:
         if operation.action == "import":
             return imported(operation)
         if operation.completed:
             ended = operation.id in self._ended_meanwhile
-            said = warnings(operation.options, self._clock().date())
+            said = self._warnings(operation.options)
             return told(
                 operation,
                 operation.completed,
@@ -428,31 +349,3 @@ def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) ->
     asked = request.model_dump(exclude_none=True, exclude=aside)
     call = [caller.client, type(request).__name__, asked, meaning]
     return hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
-
-
-def turn_options(options: RenderOptions) -> TurnOptions:
-    """The part of a job's options that a session keeps."""
-    return TurnOptions.model_validate(options.model_dump(include=set(TurnOptions.model_fields)))
-
-
-def inherit(request: ContinueSessionRequest, session: Session) -> RenderOptions:
-    """A turn's options: the session's, with those that the turn sets in their place.
-
-    A compression that the session set goes when the turn asks for a format that has none.
-    """
-    asked = request.model_dump(include=set(RenderOptions.model_fields), exclude_none=True)
-    kept = session.options.model_dump(exclude_none=True)
-    format_ = asked.get("output_format")
-    if format_ and format_ not in COMPRESSED_FORMATS:
-        kept.pop("output_compression", None)
-    return RenderOptions.model_validate({**kept, **asked, "model": session.model})
-
-
-def _numbered(images: Sequence[InputImage | ImageReference]) -> tuple[InputImage | ImageReference, ...]:
-    """Neutral file names: what a person calls a file is not the API's business."""
-    return tuple(
-        replace(image, filename=f"image-{number}.{image.mime_type.removeprefix('image/')}")
-        if isinstance(image, InputImage)
-        else image
-        for number, image in enumerate(images, start=1)
-    )

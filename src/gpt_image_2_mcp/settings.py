@@ -92,6 +92,7 @@ class Settings:
     force_responses_edits: bool
     responses_model: str
     budgets: Budgets
+    confirm_above: int | None
     limits: Limits
     http: HttpSettings
     local_paths: bool = True
@@ -158,6 +159,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         force_responses_edits=read.flag("OPENAI_FORCE_RESPONSES_EDITS"),
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
         budgets=_budgets(read),
+        confirm_above=read.dollars("GPT_IMAGE_2_CONFIRM_USD"),
         limits=_limits(read),
         http=_http(read),
         notices=_notices(read, base_url),

@@ -130,6 +130,13 @@ TABLE: Final = (
         "The model that hosts edits on the Responses route.",
         DEFAULT_RESPONSES_MODEL,
     ),
+    Setting(
+        "GPT_IMAGE_2_CONFIRM_USD",
+        "What a call may cost without a person's consent, in dollars. Above it they are asked where the "
+        "client can; elsewhere the call is refused, unless it says max_cost_usd.",
+        "nobody is asked",
+        "0.25",
+    ),
     *(Setting(budget.name, budget.help, "no limit", "5.00") for budget in budgets.TABLE),
     *(Setting(limit.name, limit.help, str(limit.default)) for limit in limits.TABLE),
     Setting(

@@ -13,6 +13,7 @@ from typing import Final
 import httpx2
 
 from gpt_image_2_mcp.assembly import utc_now
+from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, Sleep
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
@@ -28,7 +29,7 @@ from gpt_image_2_mcp.results import ImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
-from gpt_image_2_mcp.service import Defaults, ImageService, PaidResult
+from gpt_image_2_mcp.service import ImageService, PaidResult
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import Sources
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gpt_image_2_mcp.budgets import Budgets
+from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.execution import Execution, Sleep
 from gpt_image_2_mcp.gateways._addressed import nowhere
@@ -27,7 +28,7 @@ from gpt_image_2_mcp.results import DryRunResult, ImageResult, SessionImageResul
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
 from gpt_image_2_mcp.runners.inline import InlineRunner
-from gpt_image_2_mcp.service import Defaults, ImageService, PaidResult
+from gpt_image_2_mcp.service import ImageService, PaidResult
 from gpt_image_2_mcp.sources.by_name import ByName
 from gpt_image_2_mcp.sources.clipboard import Clipboard
 from gpt_image_2_mcp.sources.https import HttpsFetcher
@@ -77,6 +78,7 @@ class Bench:
     roots: Roots | None = None
     partial_images: int = 0
     local_paths: bool = True
+    confirm_above: int | None = None
     sleep: Sleep | None = None
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
@@ -109,6 +111,7 @@ class Bench:
                 refusal=self.refusal,
                 partial_images=self.partial_images,
                 local_paths=self.local_paths,
+                confirm_above=self.confirm_above,
                 provider=self.provider,
             ),
             self.clock,

@@ -12,9 +12,11 @@ from typing import Any
 
 import click
 
+from gpt_image_2_mcp.commands.asking import ask
 from gpt_image_2_mcp.commands.options import option
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest
+from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
     EditRequest,
@@ -30,7 +32,7 @@ from gpt_image_2_mcp.sources.local import local_path
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
 _NOT_FLAGS = {*_POSITIONAL, *Shown.model_fields}
-Make = Callable[[ImageService, Any], Awaitable[PaidResult]]
+Make = Callable[[ImageService, Any, Caller], Awaitable[PaidResult]]
 
 
 def _command(name: str, help_text: str, request: type[Arguments], make: Make) -> click.Command:
@@ -42,7 +44,8 @@ def _command(name: str, help_text: str, request: type[Arguments], make: Make) ->
             parsed = parse_arguments(request, given)
         except InvalidRequest as error:
             fail(error)
-        _make(parsed, lambda service: make(service, parsed), as_json=as_json, sandbox=sandbox)
+        caller = Caller(ask=ask if sys.stdin.isatty() else None)
+        _make(parsed, lambda service: make(service, parsed, caller), as_json=as_json, sandbox=sandbox)
 
     return click.Command(name, callback=run, params=_parameters(request), help=help_text)
 

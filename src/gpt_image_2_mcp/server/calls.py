@@ -15,6 +15,7 @@ from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
 )
@@ -25,6 +26,7 @@ from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import Redact, clean, redact, whereabouts
 from gpt_image_2_mcp.requests import Arguments, Inline, Shown, parse_arguments
 from gpt_image_2_mcp.results import Pictured, WorkingResult
+from gpt_image_2_mcp.server.asking import Asker, InputNeeded, can_ask
 from gpt_image_2_mcp.server.delivery import AT_ONCE, deliver_error
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.progress import Progress
@@ -66,7 +68,9 @@ class Calls:
         hides_images = self._preferences.profile_of(context).hides_images
         return self._listing(hides_images=hides_images, local_paths=self._preferences.local_paths)
 
-    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult | Task:
+    async def call_tool(
+        self, context: Context, params: CallToolRequestParams
+    ) -> CallToolResult | Task | InputRequiredResult:
         spec = self._specs.get(params.name)
         if spec is None:
             names = ", ".join(self._specs)
@@ -81,10 +85,16 @@ class Calls:
 
         progress = Progress(context.session.report_progress, self._preferences.pace)
         caller = self._preferences.caller(context, progress.report)
+        if can_ask(context.session.client_capabilities):
+            caller = replace(caller, ask=Asker(context, params).ask)
         if as_task:
             caller = replace(caller, wait_s=min(TASK_WAIT_S, caller.wait_s or TASK_WAIT_S))
-        async with progress.at_work():
-            return await run_tool(self._service, spec, params.arguments or {}, caller, fitted, self._redact)
+        try:
+            async with progress.at_work():
+                arguments = params.arguments or {}
+                return await run_tool(self._service, spec, arguments, caller, fitted, self._redact)
+        except InputNeeded as needed:
+            return needed.result
 
     async def _collect(self, context: Context, operation_id: str) -> CallToolResult | WorkingResult:
         """What the call of an operation would answer now; a task is polled by it."""
@@ -142,6 +152,8 @@ async def run_tool(
     except ImageServerError as error:
         logger.info("%s: %s (%s)", spec.name, error.message, error.code)
         return deliver_error(error, redact)
+    except InputNeeded:
+        raise
     except Exception as error:  # noqa: BLE001 - the outermost door: no traceback may reach a client
         logger.error("%s failed: %s", spec.name, whereabouts(error))
         return deliver_error(
