@@ -15,7 +15,13 @@ import click
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.capabilities import MODELS, NOT_OFFERED, Model, Size, facts_of, find_model
+from gpt_image_2_mcp.capabilities import (
+    MODELS,
+    NOT_OFFERED,
+    Model,
+    facts_of,
+    find_model,
+)
 from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.commands.models import in_words
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
@@ -37,6 +43,7 @@ from gpt_image_2_mcp.schemas import input_schema, output_schema
 from gpt_image_2_mcp.server.profiles import PROFILES, Profile
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.variables import TABLE, Setting
 
 ROOT: Final = Path(__file__).resolve().parents[1]

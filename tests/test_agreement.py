@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from gpt_image_2_mcp.capabilities import MODELS, Model, Size
+from gpt_image_2_mcp.capabilities import MODELS, Model
 from gpt_image_2_mcp.checks import check_options, check_overlays
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.models import Usage
@@ -24,6 +24,7 @@ from gpt_image_2_mcp.sandbox.job import Job
 from gpt_image_2_mcp.sandbox.options import Options, read_options
 from gpt_image_2_mcp.sandbox.paint import Materials
 from gpt_image_2_mcp.sandbox.rules import MODEL_RULES
+from gpt_image_2_mcp.sizes import Size
 from tests.test_pricing import job
 
 TODAY: Final = date(2026, 11, 27)

@@ -10,12 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.alternatives import MOST, advice, alternatives
-from gpt_image_2_mcp.capabilities import MODELS, QUALITIES, SIZE_PRESETS
+from gpt_image_2_mcp.capabilities import MODELS, QUALITIES
 from gpt_image_2_mcp.checks import check_options
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.models import ImageJob
 from gpt_image_2_mcp.pricing import upper_bound
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import SIZE_PRESETS
 
 TODAY = date(2026, 11, 27)
 SIZES = (*SIZE_PRESETS, "auto", "3840x2160", "1024x640")

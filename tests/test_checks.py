@@ -14,12 +14,12 @@ from gpt_image_2_mcp.capabilities import (
     PIXEL_FORMATS,
     QUALITIES,
     Model,
-    Size,
 )
 from gpt_image_2_mcp.checks import check_mask, check_options
 from gpt_image_2_mcp.errors import InputError, InvalidRequest
 from gpt_image_2_mcp.models import InputImage
 from gpt_image_2_mcp.requests import RenderOptions, parse_arguments
+from gpt_image_2_mcp.sizes import Size
 from tests.support.pictures import mask as mask_bytes
 from tests.support.pictures import picture
 

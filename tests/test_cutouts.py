@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.cutouts import REMEDY, Backdrop, measured
 from gpt_image_2_mcp.models import StoredImage
 from gpt_image_2_mcp.requests import EditRequest, GenerateRequest, GetResultRequest
+from gpt_image_2_mcp.sizes import Size
 from tests.support.boards import board, with_subject
 from tests.support.pictures import animation, mask, noise, picture
 from tests.support.services import Bench, made

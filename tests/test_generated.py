@@ -10,10 +10,10 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
-from gpt_image_2_mcp.capabilities import SIZE_PRESETS
 from gpt_image_2_mcp.cli import COMMANDS
 from gpt_image_2_mcp.commands.operations import operations
 from gpt_image_2_mcp.server.tools import TOOLS
+from gpt_image_2_mcp.sizes import SIZE_PRESETS
 from gpt_image_2_mcp.variables import TABLE
 
 ROOT = Path(__file__).resolve().parents[1]

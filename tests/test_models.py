@@ -12,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.models import (
     AppliedOptions,
     ImageJob,
@@ -23,6 +22,7 @@ from gpt_image_2_mcp.models import (
     image_id,
 )
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import Size
 
 TOKEN = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 STAMP = "20260422-150301"

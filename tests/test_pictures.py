@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from gpt_image_2_mcp import pictures
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import UndecodablePicture
 from gpt_image_2_mcp.pictures import (
     MAX_MEASURED_PIXELS,
@@ -28,6 +27,7 @@ from gpt_image_2_mcp.pictures import (
     transparency,
 )
 from gpt_image_2_mcp.sandbox.paint import Commission, paint
+from gpt_image_2_mcp.sizes import Size
 from tests.support.boards import LIGHT, WHITE, Tone, board, with_subject
 from tests.support.pictures import mask, noise, opened, picture
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp import pricing
-from gpt_image_2_mcp.capabilities import MODELS, FixedSizes, FlexibleSizes, Model, Size, find_model
+from gpt_image_2_mcp.capabilities import MODELS, Model, find_model
 from gpt_image_2_mcp.models import (
     CachedTokens,
     ImageJob,
@@ -34,6 +34,7 @@ from gpt_image_2_mcp.pricing import (
 )
 from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.sandbox.usage import request_usage
+from gpt_image_2_mcp.sizes import FixedSizes, FlexibleSizes, Size
 
 # OpenAI's calculator in the image guide, read 2026-09-22; equal to real usage where that is known.
 # size | gpt-image-2 low medium high | gpt-image-2.5 low medium high xhigh max

@@ -22,9 +22,6 @@ from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_BYTES,
     MAX_INPUT_IMAGES,
     MAX_MASK_BYTES,
-    SIZE_PRESETS,
-    FlexibleSizes,
-    Size,
     find_model,
     typical_seconds,
 )
@@ -42,6 +39,7 @@ from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.server.terms import Address
 from gpt_image_2_mcp.settings import read_settings
+from gpt_image_2_mcp.sizes import SIZE_PRESETS, FlexibleSizes, Size
 from gpt_image_2_mcp.variables import TABLE
 from gpt_image_2_mcp.worker import IDLE_S
 

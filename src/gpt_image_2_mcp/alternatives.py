@@ -11,21 +11,13 @@ from math import prod
 from typing import Any, Final
 
 from gpt_image_2_mcp.budgets import usd
-from gpt_image_2_mcp.capabilities import (
-    MAX_FRAMES,
-    MIN_FRAMES,
-    MODELS,
-    SIZE_PRESETS,
-    USUAL_FRAMES,
-    Size,
-    find_model,
-    sheet,
-)
+from gpt_image_2_mcp.capabilities import MODELS, find_model
 from gpt_image_2_mcp.checks import check_options
 from gpt_image_2_mcp.errors import BudgetExceeded, InvalidRequest
 from gpt_image_2_mcp.models import ImageJob
 from gpt_image_2_mcp.pricing import upper_bound
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import MAX_FRAMES, MIN_FRAMES, SIZE_PRESETS, USUAL_FRAMES, Size, sheet
 
 MOST: Final = 3
 _FULL_SHEETS: Final = tuple(n for n in range(MIN_FRAMES, MAX_FRAMES + 1) if prod(sheet(n)) == n)

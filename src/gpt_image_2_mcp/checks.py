@@ -12,11 +12,8 @@ from gpt_image_2_mcp.capabilities import (
     MAX_MASK_BYTES,
     MAX_URL_BYTES,
     TRANSPARENT_FORMATS,
-    USUAL_FRAMES,
     WARN_WITHIN,
-    FlexibleSizes,
     Model,
-    Size,
     find_model,
     models_with,
     replacement,
@@ -27,6 +24,7 @@ from gpt_image_2_mcp.limits import MB
 from gpt_image_2_mcp.models import ImageJob, InputImage
 from gpt_image_2_mcp.pictures import has_clear_pixels
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import USUAL_FRAMES, FlexibleSizes, Size
 
 _CHOICES: Final[dict[str, Callable[[Model], tuple[str, ...]]]] = {
     "quality": lambda model: model.qualities,

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.folders import slug
 from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.providers import Action
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
+from gpt_image_2_mcp.sizes import Size
 
 Route = Literal["images", "responses"]
 Kind = Literal["image", "edit", "session", "import"]

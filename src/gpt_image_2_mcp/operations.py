@@ -19,7 +19,7 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advised
-from gpt_image_2_mcp.capabilities import Size, typical_seconds
+from gpt_image_2_mcp.capabilities import typical_seconds
 from gpt_image_2_mcp.consent import Ask
 from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
@@ -40,6 +40,7 @@ from gpt_image_2_mcp.models import (
 from gpt_image_2_mcp.ports import Clock, ImageStore, Journal, Leases, Runner, Spools
 from gpt_image_2_mcp.redaction import whereabouts
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import Size
 
 logger = logging.getLogger(__name__)
 

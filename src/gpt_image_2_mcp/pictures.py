@@ -16,10 +16,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS, MAX_TEXT_BYTES, Size
+from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS, MAX_TEXT_BYTES
 from gpt_image_2_mcp.chequers import LEAST_EDGE, Chequers, chequers_in
 from gpt_image_2_mcp.errors import UndecodablePicture
 from gpt_image_2_mcp.image_formats.headers import read_header
+from gpt_image_2_mcp.sizes import Size
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,13 +14,9 @@ from typing import Final
 
 from gpt_image_2_mcp.capabilities import (
     PARTIAL_TOKENS,
-    USUAL_FRAMES,
-    FixedSizes,
     Model,
     Prices,
-    Size,
     find_model,
-    sheet,
 )
 from gpt_image_2_mcp.models import (
     CachedTokens,
@@ -32,6 +28,7 @@ from gpt_image_2_mcp.models import (
     Usage,
 )
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import USUAL_FRAMES, FixedSizes, Size, sheet
 
 MICRO: Final = 1_000_000
 _PATCH_BUDGET: Final = 1536

@@ -22,15 +22,13 @@ from pydantic_core import ErrorDetails
 
 from gpt_image_2_mcp.capabilities import (
     MAX_FRAME_MS,
-    MAX_FRAMES,
     MAX_INPUT_IMAGES,
     MAX_PARTIALS,
     MAX_PICTURES,
-    MIN_FRAMES,
     PROMPT_MAX_CHARS,
-    Size,
 )
 from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.sizes import MAX_FRAMES, MIN_FRAMES, Size
 
 _TOLD: Final = 4
 _MOST_NAMES: Final = 64

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import httpx2
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, Route
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.stores.spool import FileSpool
 from tests.support.upstreams import streamed
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.image_formats.layout import ImageHeader
+from gpt_image_2_mcp.sizes import Size
 from tests.image_formats.samples import after_soi, drawn, samples, saved
 
 FILL = b"\xff"

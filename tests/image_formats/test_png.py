@@ -8,9 +8,9 @@ import zlib
 
 import pytest
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.image_formats import exif, png
 from gpt_image_2_mcp.image_formats.layout import Unfit
+from gpt_image_2_mcp.sizes import Size
 from tests.image_formats.samples import PNG_SIGNATURE, chunk, ihdr, profile, stills
 from tests.image_formats.samples import png as made
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError
 from gpt_image_2_mcp.image_formats.layout import Scan
 from gpt_image_2_mcp.image_formats.prescan import cleaned, prescan
+from gpt_image_2_mcp.sizes import Size
 from tests.image_formats.bombs import BOMBS
 from tests.image_formats.samples import (
     PNG_SIGNATURE,

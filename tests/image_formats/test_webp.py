@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.image_formats import exif, webp
 from gpt_image_2_mcp.image_formats.layout import Unfit
+from gpt_image_2_mcp.sizes import Size
 from tests.image_formats.samples import drawn, profile, saved, stills, vp8x, webp_chunk
 from tests.image_formats.samples import webp as made
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InputError, PictureChanged
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import ImageReference, InputImage, StoredImage
 from gpt_image_2_mcp.roots import Roots
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.sources import loader
 from gpt_image_2_mcp.sources.dialling import Dialler
 from gpt_image_2_mcp.sources.https import HttpsFetcher

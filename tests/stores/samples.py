@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.models import (
     AppliedOptions,
@@ -29,6 +28,7 @@ from gpt_image_2_mcp.models import (
 )
 from gpt_image_2_mcp.ports import SessionStore
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 

@@ -23,11 +23,11 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
 from gpt_image_2_mcp.roots import real_path
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.stores import _decoding, files
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.walking import Folder

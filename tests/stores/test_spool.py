@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, PartialPicture, Receipt, Route
 from gpt_image_2_mcp.ports import Spool, Spools
 from gpt_image_2_mcp.requests import RenderOptions
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.stores.spool import (
     KEEP_PARTIAL_S,
     KEEP_RAW_S,

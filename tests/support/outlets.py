@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gpt_image_2_mcp.budgets import By, Period, Spending, Tally
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ImageNotFound, InputError, OperationNotFound
 from gpt_image_2_mcp.execution import Execution
@@ -49,6 +48,7 @@ from gpt_image_2_mcp.ports import (
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 from gpt_image_2_mcp.roots import OutputDir
 from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
 
 NOW = datetime(2026, 11, 22, 15, 3, 1, tzinfo=UTC)

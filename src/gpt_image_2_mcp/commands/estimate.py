@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from gpt_image_2_mcp import pricing
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.checks import check_options
 from gpt_image_2_mcp.commands.options import option
 from gpt_image_2_mcp.commands.running import fail, settings_or_exit
@@ -17,6 +16,7 @@ from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage
 from gpt_image_2_mcp.pricing import MICRO
 from gpt_image_2_mcp.requests import RenderOptions, parse_arguments
+from gpt_image_2_mcp.sizes import Size
 
 _OF_THE_PRICE = (
     *("model", "size", "quality", "n", "partial_images", "output_format", "frame_count", "input_fidelity"),

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from gpt_image_2_mcp.capabilities import MODELS, FixedSizes, Model, Size, facts_of
+from gpt_image_2_mcp.capabilities import MODELS, Model, facts_of
+from gpt_image_2_mcp.sizes import FixedSizes, Size
 
 
 @click.command()

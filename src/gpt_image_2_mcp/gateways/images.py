@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 from anyio.to_thread import run_sync
 from pydantic import BaseModel, ValidationError
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
 from gpt_image_2_mcp.gateways._addressed import Addressed, addresses, nowhere
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
@@ -36,6 +35,7 @@ from gpt_image_2_mcp.models import (
 from gpt_image_2_mcp.ports import Fetch, Spool, Tell
 from gpt_image_2_mcp.providers import OPENAI, Provider
 from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.sizes import Size
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,8 +6,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.image_formats.layout import ImageHeader
+from gpt_image_2_mcp.sizes import Size
 
 SIGNATURES: Final = (b"GIF87a", b"GIF89a")
 _SCREEN_BYTES: Final = 13

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Final
 
-from gpt_image_2_mcp.capabilities import MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, Size
+from gpt_image_2_mcp.capabilities import MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
 from gpt_image_2_mcp.image_formats import exif, icc
 from gpt_image_2_mcp.image_formats.layout import (
     ImageHeader,
@@ -22,6 +22,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     pretender,
     torn,
 )
+from gpt_image_2_mcp.sizes import Size
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _APP14 = b"\xd8", b"\xd9", b"\xda", b"\xe0", b"\xe1", b"\xe2", b"\xee"

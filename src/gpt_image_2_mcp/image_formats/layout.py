@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gpt_image_2_mcp.capabilities import MAX_INPUT_EDGE, MAX_INPUT_PIXELS, Size
+from gpt_image_2_mcp.capabilities import MAX_INPUT_EDGE, MAX_INPUT_PIXELS
+from gpt_image_2_mcp.sizes import Size
 
 _MIME_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 FORMATS: Final = tuple(_MIME_TYPES)

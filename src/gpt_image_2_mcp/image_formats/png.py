@@ -13,7 +13,6 @@ from gpt_image_2_mcp.capabilities import (
     MAX_PIXEL_CHUNKS,
     MAX_TEXT_BYTES,
     MAX_UNPACKED_BYTES,
-    Size,
 )
 from gpt_image_2_mcp.image_formats import exif, icc, inflating
 from gpt_image_2_mcp.image_formats.layout import (
@@ -27,6 +26,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     pretender,
     torn,
 )
+from gpt_image_2_mcp.sizes import Size
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _HEADER_END: Final = 33

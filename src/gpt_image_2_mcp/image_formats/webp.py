@@ -6,7 +6,7 @@ import struct
 from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
-from gpt_image_2_mcp.capabilities import MAX_CHUNKS, Size
+from gpt_image_2_mcp.capabilities import MAX_CHUNKS
 from gpt_image_2_mcp.image_formats import exif, icc
 from gpt_image_2_mcp.image_formats.layout import (
     ImageHeader,
@@ -20,6 +20,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     pretender,
     torn,
 )
+from gpt_image_2_mcp.sizes import Size
 
 _FIRST: Final = 12
 _CHUNK_HEAD: Final = 8

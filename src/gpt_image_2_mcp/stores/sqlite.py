@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
-from gpt_image_2_mcp.capabilities import Size
 from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.sizes import Size
 
 T = TypeVar("T")
 
