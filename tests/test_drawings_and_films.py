@@ -26,7 +26,7 @@ from gpt_image_2_mcp.server.delivery import Delivery
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.spool import SpoolFolder
-from tests.support.outlets import Notebook
+from tests.support.outlets import NoLine, Notebook
 from tests.support.services import Bench, made
 from tests.support.upstreams import canned, upstream
 
@@ -79,7 +79,7 @@ async def brought_to_its_end(folder: Path, document: dict[str, Any], options: Re
     spools.prepare()
     (folder / "spool" / f"{ID}.images.0.resp").write_text(json.dumps(document))
     gateway, leases = ImagesGateway(upstream(canned())), FileLeases(folder / "locks")
-    await Execution(notebook, gateway, FileImageStore(), spools, leases).resume(ID)
+    await Execution(notebook, gateway, FileImageStore(), spools, leases, NoLine()).resume(ID)
     return await notebook.get(ID)
 
 

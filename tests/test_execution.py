@@ -125,14 +125,27 @@ async def test_a_call_that_waits_out_a_rate_limit_leaves_its_slot_to_others(benc
     answers = [(429, limited), (200, ANSWER), (200, ANSWER)]
     bench.recorder = scripted(lambda _request: streamed(*_bytes(*answers.pop(0))))
 
-    async def make_another(_seconds: float) -> None:
-        await service.generate(GenerateRequest(prompt="another"))
+    async def make_another(seconds: float) -> None:
+        bench.waits.append(seconds)
+        await service.generate(GenerateRequest(prompt="another", model="gpt-image-1.5"))
 
     bench.sleep = make_another
     service = bench.service()
     assert isinstance(await service.generate(GenerateRequest(prompt="first")), ImageResult)
     prompts = [json.loads(request.content)["prompt"] for request in bench.recorder.requests]
     assert prompts == ["first", "another", "first"]
+
+
+async def test_a_call_that_was_refused_is_the_next_when_it_comes_back(bench: Bench) -> None:
+    bench.limits = Limits(in_flight=1)
+    limited = {"error": {"code": "rate_limit_exceeded", "message": "slow"}}
+    answers = [(429, limited), *[(200, ANSWER)] * 3]
+    bench.recorder = scripted(lambda _request: streamed(*_bytes(*answers.pop(0))))
+    results = await asyncio.gather(*calls(bench.service(), 3))
+    assert all(isinstance(result, ImageResult) for result in results)
+    prompts = [json.loads(request.content)["prompt"] for request in bench.recorder.requests]
+    assert prompts[0] in prompts[1:3]  # one may have gone while it waited
+    assert len(set(prompts)) == 3
 
 
 def _bytes(status: int, body: object) -> tuple[int, bytes]:

@@ -88,6 +88,7 @@ def test_an_empty_environment_gives_the_documented_defaults(home: Path) -> None:
     assert settings.input_roots == ()
     assert settings.partial_images == 0
     assert not settings.stream
+    assert settings.images_per_minute is None
     assert not settings.keep_metadata
     assert not settings.pass_urls
     assert settings.confirm_above is None
@@ -125,6 +126,7 @@ def test_every_variable_is_taken(home: Path) -> None:
         GPT_IMAGE_2_WORKER="Inline",
         GPT_IMAGE_2_PARTIALS="3",
         GPT_IMAGE_2_STREAM="on",
+        GPT_IMAGE_2_IMAGES_PER_MINUTE="20",
         GPT_IMAGE_2_SANDBOX="1",
         GPT_IMAGE_2_MCP_DEBUG="true",
         OPENAI_FORCE_RESPONSES_EDITS="yes",
@@ -177,6 +179,7 @@ def test_every_variable_is_taken(home: Path) -> None:
     assert settings.partial_images == 3
     assert settings.stream
     assert settings.budgets == Budgets(500_000, 0, 5_000_001, 100_000_000, 999_999_999_999_999)
+    assert settings.images_per_minute == 20
     assert settings.limits == Limits(100, 0, 2 * MB, 1 * MB, 3, 5 * MB, 9 * MB, 64 * MB)
     assert settings.sandbox
     assert settings.debug
@@ -266,6 +269,8 @@ def test_a_flag_is_cleared_by_what_people_write(value: str) -> None:
         ("GPT_IMAGE_2_PARTIALS", "-1", "must be a whole number, 0 to 3"),
         ("GPT_IMAGE_2_PARTIALS", "many", "must be a whole number, 0 to 3"),
         ("GPT_IMAGE_2_STREAM", "2", "must be 1 or 0"),
+        ("GPT_IMAGE_2_IMAGES_PER_MINUTE", "-5", "must be a whole number, 0 to 100000"),
+        ("GPT_IMAGE_2_IMAGES_PER_MINUTE", "five", "must be a whole number, 0 to 100000"),
         ("GPT_IMAGE_2_INLINE", "small", "must be auto or preview or full or none"),
         ("GPT_IMAGE_2_SESSION_STORE", "redis", "must be sqlite or memory"),
         ("GPT_IMAGE_2_OUTPUT_DIR", "~there-is-no-such-user/x", "names the home of a user there is not"),

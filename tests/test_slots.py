@@ -15,7 +15,7 @@ class Crowd:
     """Callers of one gate: who is inside, who came in when, and what each was told."""
 
     def __init__(self, limit: int) -> None:
-        self.slots = Slots(limit)
+        self.slots, self.back = Slots(limit), False
         self.inside: set[int] = set()
         self.order: list[int] = []
         self.told: dict[int, list[int]] = {}
@@ -37,7 +37,7 @@ class Crowd:
         async def tell(ahead: int) -> None:
             self.told[name].append(ahead)
 
-        async with self.slots.slot(tell):
+        async with self.slots.slot(tell, back=self.back):
             self.inside.add(name)
             self.order.append(name)
             try:
@@ -96,6 +96,16 @@ async def test_who_gives_up_waiting_is_out_of_the_line() -> None:
     await crowd.go(0)
     assert crowd.inside == {2}
     await crowd.go(2)
+
+
+async def test_who_comes_back_is_the_next() -> None:
+    crowd = Crowd(1)
+    await crowd.come(0, 1, 2)
+    crowd.back = True
+    await crowd.come(3)
+    assert crowd.told == {0: [], 1: [1], 2: [2], 3: [1]}
+    await crowd.go(0, 3, 1, 2)
+    assert crowd.order == [0, 3, 1, 2]
 
 
 async def test_a_slot_is_given_back_when_its_holder_breaks() -> None:

@@ -33,6 +33,7 @@ from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.ledger import SqliteLedger
+from gpt_image_2_mcp.stores.pace import SqlitePace, account_name
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
@@ -151,9 +152,21 @@ def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
     images, leases = FileImageStore(), FileLeases(state_dir / "locks")
     spools = SpoolFolder(state_dir / "spool", second_spool())
     execution = Execution(
-        journal, open_gateway(settings, stack), images, spools, leases, limits=settings.limits
+        journal,
+        open_gateway(settings, stack),
+        images,
+        spools,
+        leases,
+        _open_pace(settings, database, leases),
+        limits=settings.limits,
     )
     return _Parts(state_dir, database, journal, images, spools, leases, execution)
+
+
+def _open_pace(settings: Settings, database: Database, leases: FileLeases) -> SqlitePace:
+    key = settings.api_key or Secret("")
+    account = account_name(settings.base_url, key, settings.organization, settings.project)
+    return SqlitePace(database, leases, account, utc_now, per_minute=settings.images_per_minute)
 
 
 def second_spool() -> Path:

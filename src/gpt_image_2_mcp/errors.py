@@ -292,8 +292,11 @@ class QuotaExhausted(Rejected):
 
 
 class RateLimited(Rejected):
+    """`images_per_minute` is the account's limit of pictures, where the answer names it."""
+
     code = "rate_limited"
     retryable = True
+    images_per_minute: int | None = None
 
     def __init__(
         self, message: str, *, retry_after: float | None = None, request_id: str | None = None

@@ -29,6 +29,7 @@ from gpt_image_2_mcp.errors import (
     OperationNotFound,
     OutcomeUnknown,
     PictureAway,
+    RateLimited,
     Rejected,
     StorageError,
     Unreachable,
@@ -46,8 +47,8 @@ from gpt_image_2_mcp.models import (
     State,
     StoredImage,
 )
-from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Spool, Spools
-from gpt_image_2_mcp.retries import MAX_RETRIES, RetryPolicy
+from gpt_image_2_mcp.ports import Clock, Gateway, ImageStore, Journal, Leases, Pace, Place, Spool, Spools
+from gpt_image_2_mcp.retries import RetryPolicy, Tries
 from gpt_image_2_mcp.slots import Slots
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,10 @@ class Recovered:
 
 
 class Execution:
-    """Runs and recovers operations, so many at once. One layer of retries, the only one there is."""
+    """Runs and recovers operations: so many at once, and no faster than the account may.
+
+    One layer of retries, the only one there is.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Execution:
         images: ImageStore,
         spools: Spools,
         leases: Leases,
+        pace: Pace,
         *,
         limits: Limits = Limits(),
         retries: RetryPolicy | None = None,
@@ -86,7 +91,7 @@ class Execution:
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._journal, self._gateway, self._images = journal, gateway, images
-        self._spools, self._leases = spools, leases
+        self._spools, self._leases, self._pace = spools, leases, pace
         self._slots = Slots(limits.in_flight)
         self._measuring = CapacityLimiter(1)  # one of the largest takes 280 MB
         self._retries = retries or RetryPolicy()
@@ -113,28 +118,43 @@ class Execution:
 
     async def _send(self, operation: Operation, spool: Spool) -> Receipt | None:
         # A worker that died while it waited for the next attempt leaves the count in the journal.
-        for attempt in range(operation.attempts, MAX_RETRIES + 1):
-            async with self._slots.slot(partial(self._say_queued, operation.id)):
-                outcome = await self._attempt(operation, spool, attempt)
-            if outcome is None or isinstance(outcome, Receipt):
+        tries = Tries(operation.attempts)
+        place = self._pace.place(operation.id, operation.model, operation.options.n or 1)
+        while True:
+            # The slot first: who stands at the head of the machine's line must be able to go.
+            async with self._slots.slot(partial(self._say_queued, operation.id), back=tries.posts > 0):
+                await place.turn(partial(self._say_paced, operation.id))
+                outcome = await self._attempt(operation, spool, place, tries)
+            if not isinstance(outcome, Tries):
                 return outcome
-            await self._sleep(outcome)
-        return None
+            tries = outcome
+            await self._sleep(tries.wait_s)
 
     async def _say_queued(self, operation_id: str, ahead: int) -> None:
-        phase = f"waiting for {ahead} {'call' if ahead == 1 else 'calls'} before it"
+        await self._say_waiting(operation_id, f"waiting for {_calls(ahead)} before it")
+
+    async def _say_paced(self, operation_id: str, ahead: int, per_minute: int | None) -> None:
+        limit = f"limit of {_images(per_minute)} a minute" if per_minute else "rate limit"
+        next_ = f"{_calls(ahead)} before it" if ahead else "it is next"
+        await self._say_waiting(operation_id, f"waiting for the account's {limit}: {next_}")
+
+    async def _say_waiting(self, operation_id: str, phase: str) -> None:
         with suppress(ImageServerError):  # only said; where the journal cannot be written, sending tells
             await self._journal.move(operation_id, "reserved", "reserved", phase=phase)
 
-    async def _attempt(self, operation: Operation, spool: Spool, attempt: int) -> Receipt | float | None:
-        """One POST: its answer, the seconds to wait before the next one, or None if that was the end."""
+    async def _attempt(
+        self, operation: Operation, spool: Spool, place: Place, tries: Tries
+    ) -> Receipt | Tries | None:
+        """One POST: its answer, the tries so far if there is to be another, or None if that was the end."""
         job = await run_sync(spool.load_job)  # not before: inputs of those in the line stay on disk
-        if not await self._journal.move(operation.id, "reserved", "sent", attempts=attempt + 1):
+        if not await self._journal.move(operation.id, "reserved", "sent", attempts=tries.posts + 1):
             return None
         try:
             receipt = await self._gateway.send(job, spool, partial(self._tell, operation.id))
         except UpstreamError as error:
-            return await self._end_or_wait(operation, error, spool, attempt)
+            if tried := await self._again(operation, error, place, tries):
+                return tried
+            await self._end_unsent(operation, error, spool)
         except (InvalidRequest, ConfigurationError) as error:
             await self._journal.move(operation.id, "sent", "released", failure=_failure(error))
             await run_sync(spool.discard)
@@ -143,21 +163,27 @@ class Execution:
         else:
             await self._journal.move(operation.id, "sent", "received")
             await run_sync(spool.drop_job)
+            await _learn(place, receipt.images_per_minute)
             return receipt
         return None
 
-    async def _end_or_wait(
-        self, operation: Operation, error: UpstreamError, spool: Spool, attempt: int
-    ) -> float | None:
-        wait = self._retries.wait_before_next(error, attempt)
+    async def _again(
+        self, operation: Operation, error: UpstreamError, place: Place, tries: Tries
+    ) -> Tries | None:
+        """Put a call back that may be sent again; the tries with this one, None where it may not."""
+        limited = error if isinstance(error, RateLimited) else None
+        if limited:
+            await _learn(place, limited.images_per_minute)
+        wait = self._retries.wait_before_next(error, tries)
         if wait is None:
-            if attempt:
-                error.message = f"{error.message} It was tried {attempt + 1} times."
-            await self._end_unsent(operation, error, spool)
+            if tries.posts:
+                error.message = f"{error.message} It was tried {tries.posts + 1} times."
             return None
-        phase = f"waiting {wait:.0f} s before attempt {attempt + 2}: {error.message}"
+        phase = f"waiting {wait:.0f} s before attempt {tries.posts + 2}: {error.message}"
         await self._journal.move(operation.id, "sent", "reserved", phase=phase)
-        return wait
+        with suppress(ImageServerError):  # then it counts as sent, which keeps the pace too
+            await place.withdraw(wait if limited else 0)
+        return tries.after(error, wait)
 
     async def _tell(self, operation_id: str, phase: str) -> None:
         """Have the journal say how far a call is that was sent, for all who wait."""
@@ -370,6 +396,19 @@ def _left_for_later(operation_id: str) -> Iterator[None]:
 def server_lease(server: str) -> str:
     """The name of the lease that a live server holds."""
     return f"server-{server}"
+
+
+async def _learn(place: Place, per_minute: int | None) -> None:
+    with suppress(ImageServerError):  # a limit that is not kept is met again
+        await place.learn(per_minute)
+
+
+def _calls(count: int) -> str:
+    return f"{count} {'call' if count == 1 else 'calls'}"
+
+
+def _images(count: int) -> str:
+    return f"{count} {'image' if count == 1 else 'images'}"
 
 
 def _failure(error: ImageServerError) -> Failure:

@@ -213,6 +213,7 @@ class Receipt:
     """Answers on disk: which route they came by and where they are; `torn` says that some may break off.
 
     `fetched` are pictures that the answer named by their addresses, by their places in it: base64 texts too.
+    `images_per_minute` is the account's limit, where an answer came just now and named it.
     """
 
     route: Route
@@ -220,6 +221,7 @@ class Receipt:
     note: str | None = None
     torn: bool = False
     fetched: tuple[tuple[int, Path], ...] = ()
+    images_per_minute: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ Tell = Callable[[str], Awaitable[None]]
 """Told, in words, how far a call is."""
 Fetch = Callable[[str], Awaitable[bytes]]
 """Reads what stands at a public address; raises InputError where it may not or cannot."""
+TellLine = Callable[[int, int | None], Awaitable[None]]
+"""Told how many calls go before one, and how many pictures a minute the account has; None: not known."""
 
 
 class Spool(Protocol):
@@ -242,6 +244,30 @@ class Leases(Protocol):
 
     def tidy(self, prefix: str) -> None:
         """Remove what the dead left of leases whose names begin so."""
+
+
+class Place(Protocol):
+    """One call's place in the line for the account's pictures a minute."""
+
+    async def turn(self, tell: TellLine) -> None:
+        """Wait until it may be sent, and count it as sent; `tell` is awaited as the place gets better.
+
+        Its operation's lease is held meanwhile: who has none is dead, and loses the place.
+        """
+
+    async def learn(self, per_minute: int | None) -> None:
+        """Remember the limit that the API named, if it did."""
+
+    async def withdraw(self, hold_s: float) -> None:
+        """Count it as not sent, since nothing was made; nobody goes for `hold_s` seconds, which the API asked
+        for. Its next turn is by the place it had.
+        """
+
+
+class Pace(Protocol):
+    """Keeps the calls of all processes within the account's pictures a minute."""
+
+    def place(self, operation_id: str, model: str, pictures: int) -> Place: ...
 
 
 class Runner(Protocol):

@@ -93,6 +93,7 @@ class Settings:
     responses_model: str
     budgets: Budgets
     confirm_above: int | None
+    images_per_minute: int | None
     limits: Limits
     http: HttpSettings
     local_paths: bool = True
@@ -160,6 +161,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         responses_model=read.text("OPENAI_RESPONSES_EDIT_MODEL") or DEFAULT_RESPONSES_MODEL,
         budgets=_budgets(read),
         confirm_above=read.dollars("GPT_IMAGE_2_CONFIRM_USD"),
+        images_per_minute=read.whole("GPT_IMAGE_2_IMAGES_PER_MINUTE", 0, most=_MANY) or None,
         limits=_limits(read),
         http=_http(read),
         notices=_notices(read, base_url),

@@ -20,22 +20,25 @@ class Slots:
         self._changed = asyncio.Event()
 
     @asynccontextmanager
-    async def slot(self, tell: Tell) -> AsyncIterator[None]:
-        """Hold a slot; until there is one, `tell` is awaited as the place in the line gets better."""
-        await self._turn(tell)
+    async def slot(self, tell: Tell, *, back: bool = False) -> AsyncIterator[None]:
+        """Hold a slot; until there is one, `tell` is awaited as the place in the line gets better.
+
+        Who comes `back` has waited its turn before, and is the next.
+        """
+        await self._turn(tell, back)
         try:
             yield
         finally:
             self._inside -= 1
             self._wake()
 
-    async def _turn(self, tell: Tell) -> None:
+    async def _turn(self, tell: Tell, back: bool) -> None:
         me, told = object(), None
-        self._line.append(me)
+        self._line.insert(0 if back else len(self._line), me)
         try:
             while (ahead := self._ahead(me)) > 0:
                 changed = self._changed
-                if told is None or _worth_telling(ahead, told):
+                if worth_telling(ahead, told):
                     told = ahead
                     await tell(ahead)
                 else:
@@ -53,6 +56,6 @@ class Slots:
         self._changed = asyncio.Event()
 
 
-def _worth_telling(ahead: int, told: int) -> bool:
+def worth_telling(ahead: int, told: int | None) -> bool:
     """Each step near the front, each halving further back: telling is a write to the journal."""
-    return ahead < told and (ahead <= _COUNTED or ahead <= told // 2)
+    return told is None or (ahead < told and (ahead <= _COUNTED or ahead <= told // 2))

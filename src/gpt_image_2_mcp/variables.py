@@ -138,6 +138,12 @@ TABLE: Final = (
         "0.25",
     ),
     *(Setting(budget.name, budget.help, "no limit", "5.00") for budget in budgets.TABLE),
+    Setting(
+        "GPT_IMAGE_2_IMAGES_PER_MINUTE",
+        "Pictures of one model that the account may have made in a minute; calls beyond wait their turn. 0 "
+        "goes by what the API says.",
+        "0",
+    ),
     *(Setting(limit.name, limit.help, str(limit.default)) for limit in limits.TABLE),
     Setting(
         "GPT_IMAGE_2_HTTP_TOKEN",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,7 @@ from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.ledger import SqliteLedger
+from gpt_image_2_mcp.stores.pace import SqlitePace
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
@@ -126,15 +127,17 @@ class Stack:
             Parts(database, journal, FileImageStore(), spools, FileLeases(self.state / "locks"))
         )
         gateway = FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini"))
+        sleep = self._sleeper(journal)
         execution = Execution(
             parts.journal,
             gateway,
             parts.images,
             parts.spools,
             parts.leases,
+            SqlitePace(database, parts.leases, "account", self._later, sleep=sleep),
             limits=self.limits,
-            retries=RetryPolicy(draw=lambda _low, _high: 0.0),
-            sleep=self._sleeper(journal),
+            retries=RetryPolicy(draw=lambda low, _high: low),
+            sleep=sleep,
             clock=lambda: utc_now() + timedelta(seconds=self.clock_ahead_s),
         )
         try:
@@ -142,6 +145,9 @@ class Stack:
         finally:
             await api.close()
             await database.close()
+
+    def _later(self) -> datetime:
+        return utc_now() + timedelta(seconds=sum(self.waits))
 
     def _sleeper(self, journal: SqliteJournal) -> Sleep:
         """Writes down what is slept and what the journal says meanwhile."""

@@ -133,14 +133,18 @@ def _double_posts(scene: Scene, rows: list[Row]) -> Iterator[str]:
         row = by_id.get(key.partition("-")[0])
         if row is None:
             yield f"a POST with key {key!r} belongs to no operation"
-        elif len(posts) > min(row.attempts, _MOST_POSTS):
+        elif len(posts) > row.attempts or sum(not _limited(post.mode) for post in posts) > _MOST_POSTS:
             yield f"{key}: {len(posts)} POSTs in {row.attempts} attempts"
         if not all(_may_be_sent_again(post.mode) for post in posts[:-1]):
             yield f"{key}: sent again after {[post.mode for post in posts[:-1]]}"
 
 
+def _limited(mode: str) -> bool:
+    return mode.startswith("limited")
+
+
 def _may_be_sent_again(mode: str) -> bool:
-    return mode.startswith("limited") or (mode.startswith("status=") and mode.endswith("+true"))
+    return _limited(mode) or (mode.startswith("status=") and mode.endswith("+true"))
 
 
 def _states(scene: Scene, rows: list[Row]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is sent again: only what is proven not to have been made, at most twice, and never beside a doubt."""
+"""What is sent again: only what is proven not to have been made, not for ever, and never beside a doubt."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ async def edited(stack: Stack, marker: str, n: int = 1) -> Outcome:
         ("limited=junk,ok", [0.0], "done", 2),
         ("limited=minus,ok", [0.0], "done", 2),
         ("limited=inf,ok", [0.0], "done", 2),
-        ("limited=2", [2.0, 2.0], "released", 3),
         ("limited=2,limited=61", [2.0], "released", 2),
         ("limited=2,reset0", [2.0], "unknown", 2),
         ("limited=2,quota", [2.0], "released", 2),
@@ -62,6 +61,24 @@ async def test_a_call_refused_before_work_is_sent_again_at_most_twice(
     assert (came.state, len(upstream.paid), stack.waits) == (state, posts, waits)
     assert came.operation is not None
     assert came.operation.attempts == posts
+    assert_stands(stack, upstream.posts, came)
+
+
+async def test_a_rate_limit_that_does_not_end_is_given_up_after_a_quarter_of_an_hour(
+    stack: Stack, upstream: RawUpstream
+) -> None:
+    came = await generated(stack, "[fault:limited=30]")
+    assert (came.state, len(upstream.paid), stack.waits) == ("released", 31, [30.0] * 30)
+    assert "It was tried 31 times" in came.told
+    assert_stands(stack, upstream.posts, came)
+
+
+async def test_rate_limits_leave_the_two_tries_after_other_refusals(
+    stack: Stack, upstream: RawUpstream
+) -> None:
+    limits = "limited=3,limited=3,limited=3"
+    came = await generated(stack, f"[fault:{limits},status=503+true,status=503+true,ok]")
+    assert (came.state, len(upstream.paid)) == ("done", 6)
     assert_stands(stack, upstream.posts, came)
 
 

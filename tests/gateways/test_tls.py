@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from gpt_image_2_mcp.errors import Unreachable, Unsendable, UpstreamError
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.models import Secret
-from gpt_image_2_mcp.retries import RetryPolicy
+from gpt_image_2_mcp.retries import RetryPolicy, Tries
 from tests.support.upstreams import CANARY
 
 pytestmark = pytest.mark.anyio
@@ -82,10 +82,10 @@ def context_of(path: Path) -> ssl.SSLContext:
 async def posted(port: int, folder: Path, scheme: str = "https", timeouts: Timeouts = Timeouts()) -> bytes:
     client = Upstream(Account(f"{scheme}://127.0.0.1:{port}/v1", Secret(CANARY)), timeouts=timeouts)
     try:
-        path = await client.spool(
+        came = await client.spool(
             "images/generations", [folder / "0.resp"], idempotency_key="op", json={"prompt": "a fox"}
         )
-        return path.read_bytes()
+        return came.path.read_bytes()
     finally:
         await client.close()
 
@@ -110,7 +110,7 @@ async def test_a_certificate_of_nobodys_is_told_in_a_sentence_and_nothing_is_sen
     )
     assert "Nothing was sent" in error.hint
     assert "SSL_CERT_FILE" in error.hint
-    assert RetryPolicy().wait_before_next(error, 0) is None
+    assert RetryPolicy().wait_before_next(error, Tries()) is None
     assert listener.received == b""
 
 
@@ -155,7 +155,7 @@ async def test_nobody_listening_is_proven_unsent_and_may_be_tried_again(tmp_path
     error = await refused(port, tmp_path, "http")
     assert type(error) is Unreachable
     assert error.retryable
-    assert RetryPolicy().wait_before_next(error, 0) is not None
+    assert RetryPolicy().wait_before_next(error, Tries()) is not None
 
 
 async def test_what_stays_on_this_machine_goes_past_no_proxy(

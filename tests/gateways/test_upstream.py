@@ -408,7 +408,8 @@ async def test_a_full_disk_sends_the_answer_to_the_next_folder_and_the_call_out_
     recorder = answering(Streamed(*(b"%03d," % n for n in range(100))))
     client = upstream(recorder)
     second = tmp_path / "second" / "0.resp"
-    assert await client.spool(PAID, [target, second], idempotency_key=OPERATION, json=BODY) == second
+    came = await client.spool(PAID, [target, second], idempotency_key=OPERATION, json=BODY)
+    assert came.path == second
     assert second.read_bytes() == b"".join(b"%03d," % n for n in range(100))
     assert list(target.parent.iterdir()) == []
     assert len(recorder.posts) == 1

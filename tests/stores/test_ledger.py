@@ -388,7 +388,7 @@ async def test_a_journal_from_before_there_was_a_ledger_is_charged_as_it_stands(
 
     def age(db: sqlite3.Connection) -> None:
         db.executescript("""
-            DROP TABLE ledger; PRAGMA user_version = 1;
+            DROP TABLE ledger; DROP TABLE rate_limits; DROP TABLE tickets; PRAGMA user_version = 1;
             UPDATE operations SET completed = CAST('{torn' AS BLOB) WHERE id = 'damaged';
         """)
 

@@ -39,6 +39,8 @@ from gpt_image_2_mcp.ports import (
     Journal,
     Leases,
     Ledger,
+    Pace,
+    Place,
     Runner,
     SourceLoader,
     Spool,
@@ -68,7 +70,7 @@ class Outlets:
     async def service(self) -> ImageService:
         """A service with one session in it."""
         notebook, files, leases = Notebook(), Files(self.jobs), Free()
-        execution = Execution(notebook, NoGateway(), Nowhere(), files, leases)
+        execution = Execution(notebook, NoGateway(), Nowhere(), files, leases, NoLine())
         orders = Orders(self.ordered, notebook)
         operations = Operations(notebook, orders, execution, Nowhere(), files, leases, lambda: NOW)
         sessions = MemorySessionStore(lambda: NOW)
@@ -197,6 +199,11 @@ class Empty(Catalogue):
         self, limit: int, before: tuple[datetime, str] | None = None, beginning: str = ""
     ) -> tuple[CataloguedImage, ...]:
         return ()
+
+
+class NoLine(Pace):
+    def place(self, operation_id: str, model: str, pictures: int) -> Place:
+        raise AssertionError(NOBODY)
 
 
 @dataclass

@@ -39,6 +39,7 @@ from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
+from gpt_image_2_mcp.stores.pace import SqlitePace
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from tests.support.upstreams import Recorder, sandboxed, upstream
@@ -163,17 +164,24 @@ class Bench:
         async def no_sleep(seconds: float) -> None:
             self.waits.append(seconds)
 
+        database, leases = Database(self.folder / "state"), FileLeases(self.folder / "state" / "locks")
+        self._open.insert(0, database.close)
         return Execution(
             journal,
             self.gateway(routes),
             self.images,
             self.spools(),
-            FileLeases(self.folder / "state" / "locks"),
+            leases,
+            SqlitePace(database, leases, "account", self._later, sleep=self.sleep or no_sleep),
             limits=self.limits,
             retries=RetryPolicy(draw=lambda _low, high: high),
             sleep=self.sleep or no_sleep,
             clock=self.clock,
         )
+
+    def _later(self) -> datetime:
+        """The clock, with what was slept: the clock itself stands."""
+        return self.clock() + timedelta(seconds=sum(self.waits))
 
     def spools(self) -> SpoolFolder:
         return SpoolFolder(self.spool, self.folder / "second-spool")

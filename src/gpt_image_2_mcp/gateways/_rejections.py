@@ -52,7 +52,12 @@ SERVER_TYPES: Final = frozenset(
 )
 # The whole message, so that a prompt which contains the sentence cannot pass for it.
 _LAUNCH_ERA = re.compile(r"Invalid value: '[\w.-]{1,100}'\. Value must be 'dall-e-2'\.")
-_WAIT = re.compile(r"try again in (?:(\d{1,2})h)?(?:(\d{1,4})m(?!s))?(\d{1,6}(?:\.\d+)?)(ms|s)", re.ASCII)
+_SPAN = r"(?:(\d{1,2})h)?(?:(\d{1,4})m(?!s))?(\d{1,6}(?:\.\d+)?)(ms|s)"
+_WAIT = re.compile(f"try again in {_SPAN}", re.ASCII)
+_RESET = re.compile(_SPAN, re.ASCII)
+# "on input-images per min" is another limit, of what is sent up.
+_PER_MINUTE = re.compile(r"\bon images per min(?:ute)?\b(?: \(IPM\))?: Limit (\d{1,6})\b", re.ASCII)
+_RESOURCES: Final = ("images", "input-images", "requests", "tokens")
 _LONGEST_WAIT_S: Final = 86_400.0
 _TRANSPARENCY_HINT = (
     "Nothing was made: use background opaque or auto, or model gpt-image-2.5-flare, which makes real "
@@ -148,8 +153,9 @@ def error_for(status: int, error: ErrorBody, headers: Mapping[str, str]) -> Upst
         return by_code
     said = f": {error.message or error.code}" if error.message or error.code else "."
     if status == 429:
-        message = f"{error.server}'s rate limit was reached{said}"
-        return RateLimited(message, retry_after=retry_after(headers, error.message), request_id=request_id)
+        return _rate_limited(
+            f"{error.server}'s rate limit was reached{said}", error.message, headers, request_id
+        )
     if status == 408:
         return UpstreamTimeout(f"{error.server} gave up on the call (408){said}", request_id=request_id)
     if status >= 500:
@@ -176,6 +182,12 @@ def _by_code(status: int, error: ErrorBody, request_id: str | None) -> UpstreamE
         hint = _DEPLOYMENT_HINT if error.code == "DeploymentNotFound" else None
         return ModelNotFound(message, hint=hint, request_id=request_id)
     return None
+
+
+def _rate_limited(told: str, message: str, headers: Mapping[str, str], request_id: str | None) -> RateLimited:
+    error = RateLimited(told, retry_after=retry_after(headers, message), request_id=request_id)
+    error.images_per_minute = images_per_minute(headers, message)
+    return error
 
 
 def _moderation(error: ErrorBody, request_id: str | None) -> ModerationBlocked:
@@ -221,7 +233,7 @@ def error_in_answer(document: Mapping[str, Any], server: str = "OpenAI") -> Upst
     if error.type in SERVER_TYPES or error.code == "server_error":
         return UpstreamFailure(said)
     if error.code == "rate_limit_exceeded":
-        return RateLimited(said, retry_after=retry_after({}, error.message))
+        return _rate_limited(said, error.message, {}, None)
     return _by_code(200, error, None) or Rejected(said, hint=_advice(error))
 
 
@@ -237,10 +249,13 @@ def error_in_stream(document: Mapping[str, Any], partials: int) -> UpstreamError
 
 
 def retry_after(headers: Mapping[str, str], message: str = "") -> float | None:
-    """Seconds to wait, at most a day: by `retry-after-ms`, `retry-after` (seconds or date) or the message."""
+    """Seconds to wait, at most a day: by `retry-after-ms`, `retry-after` (seconds or date), the message, or
+    the reset of what is used up.
+    """
     stated = headers.get("retry-after", "")
     milliseconds = _number(headers.get("retry-after-ms", ""))
-    for wait in (milliseconds / 1000, _number(stated), _until(stated), _named(message)):
+    said = (_seconds(_WAIT.search(message)), _reset(headers))
+    for wait in (milliseconds / 1000, _number(stated), _until(stated), *said):
         if 0 <= wait < math.inf:
             return min(wait, _LONGEST_WAIT_S)
     return None
@@ -262,8 +277,24 @@ def _until(text: str) -> float:
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-def _named(message: str) -> float:
-    found = _WAIT.search(message)
+def _reset(headers: Mapping[str, str]) -> float:
+    """The longest wait of the limits that have nothing left: `120ms`, `58.891s`, `6m0s`."""
+    used_up = [name for name in _RESOURCES if headers.get(f"x-ratelimit-remaining-{name}") == "0"]
+    resets = [_RESET.fullmatch(headers.get(f"x-ratelimit-reset-{name}", "")) for name in used_up]
+    return max((_seconds(found) for found in resets if found), default=math.nan)
+
+
+def images_per_minute(headers: Mapping[str, str], message: str = "") -> int | None:
+    """The account's limit, by the header or a refusal's words; None where neither names it.
+
+    What is left of it is not read: it is as old as the answer, and other programs use it up too.
+    """
+    stated = headers.get("x-ratelimit-limit-images", "")
+    said = re.fullmatch(r"(\d{1,6})", stated, re.ASCII) or _PER_MINUTE.search(message)
+    return (int(said[1]) or None) if said else None
+
+
+def _seconds(found: re.Match[str] | None) -> float:
     if not found:
         return math.nan
     seconds = float(found[3]) / (1000 if found[4] == "ms" else 1)

@@ -9,14 +9,14 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, TypeVarTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar, TypeVarTuple
 
 import httpx2
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
 from gpt_image_2_mcp.gateways._events import Follower
-from gpt_image_2_mcp.gateways._rejections import rejection
+from gpt_image_2_mcp.gateways._rejections import images_per_minute, rejection
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture, Secret
@@ -41,6 +41,13 @@ OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
 
 async def _unwatched(_index: int, _picture: EncodedPicture) -> None:
     return None
+
+
+class Spooled(NamedTuple):
+    """An answer that stands on disk, and the account's limit of pictures if its headers name it."""
+
+    path: Path
+    images_per_minute: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ class Upstream:
         data: Mapping[str, str] | None = None,
         files: Sequence[FilePart] | None = None,
         on_partial: OnPartial = _unwatched,
-    ) -> Path:
+    ) -> Spooled:
         """POST once and stream the raw answer into the first of `targets` that takes it, which is returned
         when the answer stands there whole and flushed. `idempotency_key` is sent, and trusted for nothing.
 
@@ -141,7 +148,8 @@ class Upstream:
             try:
                 if not response.is_success:
                     raise self._rejection(response, await _error_body(response))
-                return await self._receive(response, targets, sent, on_partial)
+                body = await self._receive(response, targets, sent, on_partial)
+                return Spooled(body, images_per_minute(response.headers))
             finally:
                 await response.aclose()
 

@@ -71,7 +71,7 @@ class ImagesGateway:
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
         request = await run_sync(api_request, job, self._stream, self._provider)
-        path = await self._upstream.spool(
+        came = await self._upstream.spool(
             request.path,
             spool.bodies("images", 0),
             idempotency_key=spool.operation_id,
@@ -80,7 +80,7 @@ class ImagesGateway:
             files=request.files,
             on_partial=Partials(spool, tell, job.partials).keep,
         )
-        return Receipt("images", (path,))
+        return Receipt("images", (came.path,), images_per_minute=came.images_per_minute)
 
     def outline(self, job: ImageJob) -> RequestOutline:
         return api_request(job, self._stream, self._provider, outlined=True).outline()

@@ -115,9 +115,11 @@ class ResponsesGateway:
 
     async def _send_leg(self, body: dict[str, Any], spool: Spool, leg: int, on_partial: OnPartial) -> Path:
         targets, key = spool.bodies("responses", leg), f"{spool.operation_id}-{leg}"
-        return await self._upstream.spool(
+        # Its headers tell of the host model's limits, not of the pictures'.
+        came = await self._upstream.spool(
             "responses", targets, idempotency_key=key, json=body, on_partial=on_partial
         )
+        return came.path
 
     def request_body(
         self, job: ImageJob, images: Sequence[Mapping[str, str]], mask: str | None

@@ -108,7 +108,23 @@ FROM (
     FROM operations WHERE action != 'import'
 )
 """
-_STEPS: Final = (_FIRST, _LEDGER)
+_PACE: Final = """
+CREATE TABLE rate_limits (
+    account TEXT PRIMARY KEY,
+    per_minute INTEGER,
+    learned_at TEXT,
+    held_until TEXT
+) WITHOUT ROWID;
+CREATE TABLE tickets (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    pictures INTEGER NOT NULL,
+    taken_at TEXT NOT NULL,
+    sent_at TEXT
+);
+"""
+_STEPS: Final = (_FIRST, _LEDGER, _PACE)
 """What each version of the schema adds to the one before it; a step that was released is never changed."""
 SCHEMA_VERSION: Final = len(_STEPS)
 
