@@ -12,7 +12,7 @@ from gpt_image_2_mcp.cli import cli
 
 def test_the_sandbox_serves_anybodys_tests_on_loopback() -> None:
     command = [sys.executable, "-m", "gpt_image_2_mcp", "sandbox", "--port", "0"]
-    command += ["--fail", "rate_limit", "--fail-count", "1"]
+    command += ["--fail", "rate_limit", "--fail-count", "1", "--images-per-minute", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=dict(os.environ))  # noqa: TID251
     try:
         assert process.stderr is not None
@@ -23,6 +23,7 @@ def test_the_sandbox_serves_anybodys_tests_on_loopback() -> None:
         with httpx2.Client(base_url=base, headers=headers, trust_env=False, timeout=30) as client:
             assert client.post("images/generations", json=body).status_code == 429
             assert client.post("images/generations", json=body).json()["size"] == "1024x640"
+            assert "Limit 2" in client.post("images/generations", json={**body, "n": 2}).text
     finally:
         process.terminate()
         process.communicate(timeout=30)

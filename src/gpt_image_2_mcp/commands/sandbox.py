@@ -28,8 +28,17 @@ _MODES = "; ".join(f"{name}: {text}" for name, text in FAULT_MODES.items())
     show_default=True,
     help="How many calls fail; 0 for all.",
 )
+@click.option(
+    "--images-per-minute",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Refuse pictures beyond so many a minute; 0 for no limit.",
+)
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other pictures.")
-def sandbox(port: int, delay: float, fail: str | None, fail_count: int, seed: int) -> None:
+def sandbox(
+    port: int, delay: float, fail: str | None, fail_count: int, images_per_minute: int, seed: int
+) -> None:
     """Serve a stand-in for OpenAI's image endpoints at http://127.0.0.1:PORT/v1.
 
     It draws real pictures of the asked size and bills nobody. Point OPENAI_BASE_URL at it; any key but
@@ -40,7 +49,8 @@ def sandbox(port: int, delay: float, fail: str | None, fail_count: int, seed: in
     import uvicorn
 
     configure_logging(redact, debug=False)
-    app = create_app(Faults(delay=delay, mode=fail, count=fail_count), seed=seed)
+    faults = Faults(delay=delay, mode=fail, count=fail_count)
+    app = create_app(faults, seed=seed, images_per_minute=images_per_minute or None)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
     listening = config.bind_socket()
     number = listening.getsockname()[1]

@@ -16,6 +16,7 @@ from gpt_image_2_mcp.sandbox import errors, files, images, model_list, responses
 from gpt_image_2_mcp.sandbox.bodies import check_length
 from gpt_image_2_mcp.sandbox.failing import failure
 from gpt_image_2_mcp.sandbox.faults import BODY_MODES, FAULT_HEADER, FAULT_MODES, Faults
+from gpt_image_2_mcp.sandbox.rates import ImageRate
 from gpt_image_2_mcp.sandbox.shelf import Shelf
 from gpt_image_2_mcp.sandbox.state import FaultCounter, SandboxState, new_id, state_of, strikes
 
@@ -37,12 +38,14 @@ def create_app(
     *,
     today: Callable[[], date] = date.today,
     clock: Callable[[], float] = time.time,
+    images_per_minute: int | None = None,
 ) -> Starlette:
     """An Images API that draws its pictures itself.
 
     Equal `seed`s draw equal pictures for equal requests. `today` decides which models are retired; `clock`
-    (Unix seconds) dates answers and lets uploaded files expire. Everything uploaded is kept in memory, within
-    bounds, as long as the application is.
+    (Unix seconds) dates answers, lets uploaded files expire, and counts the minute of `images_per_minute`,
+    which is a limit for each model. Everything uploaded is kept in memory, within bounds, as long as the
+    application is.
     """
     app = Starlette(
         routes=[
@@ -66,18 +69,20 @@ def create_app(
         files=Shelf(_MAX_FILES, _MAX_FILE_BYTES, clock),
         results=Shelf(_MAX_RESULTS, _MAX_RESULT_BYTES, clock),
         painters=anyio.CapacityLimiter(_PAINTERS),
+        rate=ImageRate(images_per_minute, clock),
     )
     return app
 
 
 def _route(method: str, path: str, handler: Handler, *, paid: bool = False) -> Route:
     async def endpoint(request: Request) -> Response:
-        request.state.request_id = new_id("req_")
+        request.state.request_id, request.state.rate_headers = new_id("req_"), {}
         try:
             response = await _served(request, handler, paid)
         except errors.ApiError as error:
             response = _error_response(error)
         response.headers["x-request-id"] = request.state.request_id
+        response.headers.update(request.state.rate_headers)
         return response
 
     return Route(f"/v1/{path}", endpoint, methods=[method])

@@ -15,7 +15,7 @@ from gpt_image_2_mcp.sandbox.job import NOT_BASE64, Job, rendered, rendered_step
 from gpt_image_2_mcp.sandbox.moderation import Verdict, judge
 from gpt_image_2_mcp.sandbox.options import Options, read_options
 from gpt_image_2_mcp.sandbox.shelf import Shelf
-from gpt_image_2_mcp.sandbox.state import SandboxState, fault_of, new_id, request_id, state_of
+from gpt_image_2_mcp.sandbox.state import SandboxState, count_pictures, fault_of, new_id, request_id, state_of
 
 Uploads = tuple[tuple[Upload, ...], Upload | None, Upload | None]
 """An edit's images, its mask and its markup."""
@@ -121,6 +121,7 @@ async def _answer(request: Request, job: Job, prefix: str) -> Response:
     verdict = judge(job.options.prompt)
     if verdict is not None and not (verdict.late and job.options.stream):
         raise verdict.error(request_id(request))
+    count_pictures(request, job.options.model, job.options.n)
     if job.options.stream:
         return event_response(_events(request, job, prefix, verdict), cut=fault_of(request) == "stream_cut")
     return JSONResponse(await _images_response(request, job))

@@ -24,7 +24,7 @@ from gpt_image_2_mcp.sandbox.job import NOT_BASE64, Job, rendered, rendered_step
 from gpt_image_2_mcp.sandbox.moderation import judge
 from gpt_image_2_mcp.sandbox.response_object import Turn
 from gpt_image_2_mcp.sandbox.shelf import StoredFile
-from gpt_image_2_mcp.sandbox.state import SandboxState, fault_of, new_id, request_id, state_of
+from gpt_image_2_mcp.sandbox.state import SandboxState, count_pictures, fault_of, new_id, request_id, state_of
 
 NO_HOST = "This is a sandbox without a language model; the image tool was not called."
 
@@ -33,6 +33,8 @@ async def create_response(request: Request) -> Response:
     """POST responses."""
     fields, state = await read_json(request), state_of(request)
     turn = await _turn(request, fields)
+    if turn.job is not None and turn.refusal is None:
+        count_pictures(request, turn.job.options.model, 1)
     if fields.boolean("stream"):
         return event_response(_numbered(_events(turn, state)), cut=turn.fault == "stream_cut")
     return JSONResponse(turn.envelope("completed", await _output(turn, state)))

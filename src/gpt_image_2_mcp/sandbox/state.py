@@ -10,6 +10,7 @@ import anyio
 from starlette.requests import Request
 
 from gpt_image_2_mcp.sandbox.faults import EDIT_MODES, Faults
+from gpt_image_2_mcp.sandbox.rates import ImageRate
 from gpt_image_2_mcp.sandbox.shelf import Shelf
 
 
@@ -48,6 +49,7 @@ class SandboxState:
     files: Shelf
     results: Shelf
     painters: anyio.CapacityLimiter
+    rate: ImageRate
 
     def now(self) -> int:
         """Unix seconds."""
@@ -56,6 +58,15 @@ class SandboxState:
 
 def state_of(request: Request) -> SandboxState:
     return cast(SandboxState, request.app.state.sandbox)
+
+
+def count_pictures(request: Request, model: str, count: int) -> None:
+    """Count pictures that are about to be made.
+
+    Raises:
+        ApiError: they are too many for this minute.
+    """
+    request.state.rate_headers = state_of(request).rate.admit(model, count)
 
 
 def request_id(request: Request) -> str:
