@@ -16,6 +16,8 @@ class Crowd:
 
     def __init__(self, limit: int) -> None:
         self.slots, self.back = Slots(limit), False
+        self.listening = asyncio.Event()
+        self.listening.set()
         self.inside: set[int] = set()
         self.order: list[int] = []
         self.told: dict[int, list[int]] = {}
@@ -36,6 +38,7 @@ class Crowd:
     async def _stay(self, name: int) -> None:
         async def tell(ahead: int) -> None:
             self.told[name].append(ahead)
+            await self.listening.wait()
 
         async with self.slots.slot(tell, back=self.back):
             self.inside.add(name)
@@ -96,6 +99,21 @@ async def test_who_gives_up_waiting_is_out_of_the_line() -> None:
     await crowd.go(0)
     assert crowd.inside == {2}
     await crowd.go(2)
+
+
+async def test_one_that_is_just_being_told_is_not_overtaken() -> None:
+    crowd = Crowd(2)
+    await crowd.come(0, 1)
+    deaf, crowd.listening = crowd.listening, asyncio.Event()
+    await crowd.come(2)
+    told, crowd.listening = crowd.listening, deaf
+    await crowd.come(3)
+    await crowd.go(0, 1)
+    assert crowd.inside == set()
+    told.set()
+    await crowd.settle()
+    assert crowd.order == [0, 1, 2, 3]
+    await crowd.go(2, 3)
 
 
 async def test_who_comes_back_is_the_next() -> None:

@@ -36,9 +36,10 @@ class Slots:
         me, told = object(), None
         self._line.insert(0 if back else len(self._line), me)
         try:
-            while (ahead := self._ahead(me)) > 0:
+            # Strictly in order: one that is just being told must not be overtaken, not even by a moment.
+            while (ahead := self._ahead(me)) > 0 or self._line[0] is not me:
                 changed = self._changed
-                if worth_telling(ahead, told):
+                if ahead > 0 and worth_telling(ahead, told):
                     told = ahead
                     await tell(ahead)
                 else:
