@@ -28,6 +28,7 @@ from gpt_image_2_mcp.models import (
     Usage,
 )
 from gpt_image_2_mcp.pricing import cost
+from gpt_image_2_mcp.providers import Action
 from tests.gateways.samples import (
     OPERATION,
     USAGE,
@@ -57,7 +58,16 @@ async def test_a_generation_is_one_post_and_one_whole_body(tmp_path: Path) -> No
     receipt = await ImagesGateway(upstream(recorder)).send(job(), spool(tmp_path), untold)
     assert recorder.posts == ["/v1/images/generations"]
     assert receipt == Receipt("images", (answer_in(tmp_path),))
+    assert receipt.images_per_minute is None
     assert json.loads(receipt.bodies[0].read_bytes()) == images_answer("QUJD")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("action", ["generate", "edit"])
+async def test_the_accounts_limit_comes_with_the_receipt(tmp_path: Path, action: Action) -> None:
+    recorder = canned(body=images_answer("QUJD"), headers={"x-ratelimit-limit-images": "20"})
+    receipt = await ImagesGateway(upstream(recorder)).send(job(action), spool(tmp_path), untold)
+    assert receipt.images_per_minute == 20
 
 
 @pytest.mark.anyio

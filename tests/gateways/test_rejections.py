@@ -34,6 +34,7 @@ from gpt_image_2_mcp.gateways._rejections import (
     ErrorBody,
     error_for,
     error_in_answer,
+    images_per_minute,
     rejection,
     retry_after,
 )
@@ -810,6 +811,63 @@ def test_the_wait_that_headers_name_is_kept_with_any_error(
 def test_the_wait_in_a_rate_limits_sentence_is_kept_with_it() -> None:
     body = error_body("Please try again in 12s.", None, "rate_limit_exceeded")
     assert rejected(429, body).retry_after == 12
+
+
+def left(resource: str, remaining: str, reset: str) -> dict[str, str]:
+    return {f"x-ratelimit-remaining-{resource}": remaining, f"x-ratelimit-reset-{resource}": reset}
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        (left("images", "0", "12s"), 12.0),
+        (left("input-images", "0", "120ms"), 0.12),
+        (left("requests", "0", "6m0s"), 360.0),
+        ({**left("images", "0", "12s"), **left("tokens", "0", "58.891s")}, 58.891),
+        ({**left("images", "3", "12s"), **left("tokens", "0", "1h2m3s")}, 3723.0),
+        ({**left("images", "0", "12s"), "retry-after": "3"}, 3.0),
+        (left("images", "1", "12s"), None),
+        (left("images", "0", "soon"), None),
+        (left("images", "0", ""), None),
+        (left("images", "0", "-5s"), None),
+    ],
+)
+def test_the_reset_of_what_is_used_up_is_a_wait_where_no_other_is_named(
+    headers: dict[str, str], wait: float | None
+) -> None:
+    assert rejected(429, b"", headers).retry_after == wait
+
+
+IPM = "Rate limit reached for gpt-image-2 in organization o on images per"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "limit"),
+    [
+        ({}, f"{IPM} minute (IPM): Limit 5, Used 5, Requested 1. Please try again in 12s.", 5),
+        ({}, f"{IPM} min: Limit 250, Used 250, Requested 4. Please try again in 0.9s.", 250),
+        ({"x-ratelimit-limit-images": "20"}, f"{IPM} minute (IPM): Limit 5, Used 5.", 20),
+        ({"x-ratelimit-limit-images": "20"}, "Slow down.", 20),
+        ({"x-ratelimit-limit-images": "many"}, "Slow down.", None),
+        ({"x-ratelimit-limit-images": "0"}, "Slow down.", None),
+        ({"x-ratelimit-limit-input-images": "4000", "x-ratelimit-limit-requests": "9"}, "", None),
+        ({}, "Rate limit reached on input-images per min: Limit 4000, Used 4000, Requested 3.", None),
+        ({}, "Rate limit reached on requests per min (RPM): Limit 7, Used 7, Requested 1.", None),
+        ({}, "", None),
+    ],
+)
+def test_a_rate_limit_says_how_many_images_a_minute_there_are_and_of_other_limits_nothing(
+    headers: dict[str, str], message: str, limit: int | None
+) -> None:
+    error = rejected(429, error_body(message, "requests", "rate_limit_exceeded"), headers)
+    assert isinstance(error, RateLimited)
+    assert error.images_per_minute == limit
+
+
+@given(HEADERS, st.text(max_size=60))
+def test_no_header_or_message_makes_a_limit_that_is_none(header: str, message: str) -> None:
+    limit = images_per_minute({"x-ratelimit-limit-images": header}, message)
+    assert limit is None or 0 < limit < 1_000_000
 
 
 @pytest.mark.parametrize("row", [400, 429, 500])

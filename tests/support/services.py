@@ -80,6 +80,7 @@ class Bench:
     partial_images: int = 0
     local_paths: bool = True
     confirm_above: int | None = None
+    images_per_minute: int | None = None
     sleep: Sleep | None = None
     waits: list[float] = field(default_factory=list)
     before_close: list[Callable[[], object]] = field(default_factory=list)
@@ -172,7 +173,14 @@ class Bench:
             self.images,
             self.spools(),
             leases,
-            SqlitePace(database, leases, "account", self._later, sleep=self.sleep or no_sleep),
+            SqlitePace(
+                database,
+                leases,
+                "account",
+                self._later,
+                per_minute=self.images_per_minute,
+                sleep=self.sleep or no_sleep,
+            ),
             limits=self.limits,
             retries=RetryPolicy(draw=lambda _low, high: high),
             sleep=self.sleep or no_sleep,
