@@ -24,7 +24,7 @@ from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import Operation, Secret
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Spools
+from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Pace, Spools
 from gpt_image_2_mcp.results import ImageResult
 from gpt_image_2_mcp.retries import RetryPolicy
 from gpt_image_2_mcp.roots import OutputDir, Roots, real_path
@@ -58,6 +58,7 @@ class Parts:
     images: ImageStore
     spools: Spools
     leases: Leases
+    pace: Pace
 
 
 @dataclass
@@ -123,18 +124,17 @@ class Stack:
         )
         journal = SqliteJournal(database, utc_now)
         spools = SpoolFolder(self.state / "spool", self.second)
-        parts = self.bend(
-            Parts(database, journal, FileImageStore(), spools, FileLeases(self.state / "locks"))
-        )
+        leases, sleep = FileLeases(self.state / "locks"), self._sleeper(journal)
+        pace = SqlitePace(database, leases, "account", self._later, sleep=sleep)
+        parts = self.bend(Parts(database, journal, FileImageStore(), spools, leases, pace))
         gateway = FallbackGateway(ImagesGateway(api), ResponsesGateway(api, "gpt-5.4-mini"))
-        sleep = self._sleeper(journal)
         execution = Execution(
             parts.journal,
             gateway,
             parts.images,
             parts.spools,
             parts.leases,
-            SqlitePace(database, parts.leases, "account", self._later, sleep=sleep),
+            parts.pace,
             limits=self.limits,
             retries=RetryPolicy(draw=lambda low, _high: low),
             sleep=sleep,

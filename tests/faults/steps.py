@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import httpx2
 
-from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Spools
+from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Pace, Place, Spools
 from tests.faults.stack import Parts
 
 SYSTEM_CALLS: Final = ("fsync", "replace", "link", "unlink")
@@ -19,6 +19,7 @@ _METHODS: Final = {
     "journal": ("reserve", "move", "commit"),
     "images": ("save",),
     "leases": ("give_back",),
+    "place": ("turn", "learn", "withdraw"),
     "spool": (
         "save_job",
         "load_job",
@@ -73,6 +74,7 @@ class Steps:
             cast(ImageStore, _Stepped(parts.images, self, "images")),
             cast(Spools, _SteppedSpools(parts.spools, self)),
             cast(Leases, _Stepped(parts.leases, self, "leases")),
+            _SteppedPace(parts.pace, self),
         )
 
     def transport(self) -> httpx2.AsyncBaseTransport:
@@ -108,6 +110,15 @@ class _SteppedSpools:
 
     def open(self, operation_id: str) -> _Stepped:
         return _Stepped(self._inner.open(operation_id), self._steps, "spool")
+
+
+class _SteppedPace:
+    def __init__(self, inner: Pace, steps: Steps) -> None:
+        self._inner, self._steps = inner, steps
+
+    def place(self, operation_id: str, model: str, pictures: int) -> Place:
+        place = self._inner.place(operation_id, model, pictures)
+        return cast(Place, _Stepped(place, self._steps, "place"))
 
 
 class _SteppedFile:

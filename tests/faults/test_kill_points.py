@@ -24,6 +24,7 @@ ROUND: Final = {"prompt": "A fox [fault:launch]", **INPUT}
 FLOWS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "one picture": ("generate", {"prompt": "A fox"}),
     "by address": ("generate", {"prompt": "A fox [fault:addressed]", "n": 2}),
+    "rate limit": ("generate", {"prompt": "A fox [fault:limited=0,ok]"}),
     "three pictures": ("generate", {"prompt": "A fox", "n": 3}),
     "first turn": ("start_session", {"prompt": "A fox", **INPUT}),
     "second turn": ("continue_session", {"prompt": "A fox"}),
