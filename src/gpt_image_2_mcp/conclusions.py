@@ -17,7 +17,7 @@ def completed(
     damage: list[ImageServerError],
     backdrop: Backdrop,
 ) -> Completed:
-    """The conclusion of one operation; `damage` is of pictures that could not be saved, at most all but one."""
+    """The conclusion of one operation; `damage` is of pictures that could not be saved."""
     first, options, count = images[0], operation.options, operation.options.n or 1
     size = str(first.size) if first.size else answer.applied.size
     made = {"size": size, "output_format": first.format}
