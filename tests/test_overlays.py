@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gpt_image_2_mcp.errors import InvalidRequest
-from gpt_image_2_mcp.requests import EditRequest, GenerateRequest
+from gpt_image_2_mcp.errors import InputError, InvalidRequest
+from gpt_image_2_mcp.requests import ContinueSessionRequest, EditRequest, GenerateRequest, StartSessionRequest
 from tests.support.pictures import mask, picture
-from tests.support.services import Bench, made
+from tests.support.services import Bench, made, turned
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
@@ -69,6 +69,19 @@ async def test_moderation_of_an_edit_goes_out_as_json(bench: Bench) -> None:
     sent = json.loads(bench.recorder.requests[0].content)
     assert sent["moderation"] == "low"
     assert sent["images"][0]["image_url"].startswith("data:image/png;base64,")
+
+
+async def test_a_turn_that_is_too_large_for_json_is_refused_before_it_is_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = bench.service()
+    first = StartSessionRequest(prompt="x", images=["sketch.png"], size=SMALL, quality="low")
+    begun = turned(await service.start_session(first))
+    monkeypatch.setattr("gpt_image_2_mcp.checks.MAX_URL_BYTES", 1000)
+    turn = ContinueSessionRequest(prompt="y", session_id=begun.session_id, moderation="low")
+    with pytest.raises(InputError, match="sends pictures inside JSON"):
+        await service.continue_session(turn)
+    assert len(bench.recorder.posts) == 1
 
 
 async def test_markup_has_no_place_in_json(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.capabilities import COMPRESSED_FORMATS
-from gpt_image_2_mcp.checks import check_markup, check_mask, check_options, check_overlays
+from gpt_image_2_mcp.checks import check_form, check_markup, check_mask, check_options, check_overlays
 from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest, StorageError
 from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage, Kind, Placement, Session
 from gpt_image_2_mcp.ports import Clock, SourceLoader
@@ -70,21 +70,24 @@ class Drafts:
 
     async def turn_job(self, prompt: str, options: RenderOptions, session: Session) -> ImageJob:
         """A session's next turn, on its last picture."""
-        return self.job("edit", prompt, options, await self._sources.load_stored(session.last.image))
+        job = self.job("edit", prompt, options, await self._sources.load_stored(session.last.image))
+        check_form(job)
+        return job
 
     async def edit_job(self, request: EditingRequest, options: RenderOptions) -> ImageJob:
         """An edit with its pictures and what lies on the first of them, read and checked."""
         overlay = request.mask or request.markup
         images, overlays = await self._sources.load_all(request.images, [overlay] if overlay else [])
         job = self.job("edit", request.prompt, options, *images)
-        if not overlay:
-            return job
         first = images[0] if isinstance(images[0], InputImage) else None
         if request.mask:
             await run_sync(check_mask, overlays[0], first)
-            return replace(job, mask=replace(overlays[0], filename="mask.png"))
-        await run_sync(check_markup, overlays[0], first)
-        return replace(job, markup=replace(overlays[0], filename="markup.png"))
+            job = replace(job, mask=replace(overlays[0], filename="mask.png"))
+        elif request.markup:
+            await run_sync(check_markup, overlays[0], first)
+            job = replace(job, markup=replace(overlays[0], filename="markup.png"))
+        check_form(job)
+        return job
 
     def edit_options(self, request: EditingRequest) -> RenderOptions:
         """The options of a first edit, checked with what is laid on its picture."""

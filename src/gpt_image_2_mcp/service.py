@@ -13,7 +13,7 @@ from typing import Final
 
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.checks import check_form, warnings
+from gpt_image_2_mcp.checks import warnings
 from gpt_image_2_mcp.consent import Quote, Terms
 from gpt_image_2_mcp.drafts import Defaults, Drafts, turn_options
 from gpt_image_2_mcp.errors import SessionBusy, StorageError
@@ -257,7 +257,6 @@ class ImageService:
         return entered
 
     async def _rehearse(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> DryRunResult:
-        check_form(job)
         await self._operations.check_budgets(job, placement, step)
         outline = await self._operations.outline(job)
         said = self._warnings(job.options)
@@ -278,7 +277,6 @@ class ImageService:
     ) -> Entered | Quote:
         if request.dry_run:
             return await self._rehearse(job, placement, step)
-        check_form(job)
         meaning = await run_sync(_meaning, job, placement)
         print_ = await run_sync(fingerprint, request, caller, meaning)
         if twin := await self._operations.abandoned_twin(print_):
