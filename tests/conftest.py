@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
 
 from tests.support.canary import leaks
+from tests.support.pictures import picture
+from tests.support.services import Bench
 
 
 @pytest.fixture
@@ -27,6 +29,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A service to be opened on a folder with one picture in it."""
+    (tmp_path / "sketch.png").write_bytes(picture())
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.close()
 
 
 @pytest.hookimpl(wrapper=True)

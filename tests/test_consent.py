@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from gpt_image_2_mcp.requests import (
     StartSessionRequest,
 )
 from gpt_image_2_mcp.results import DryRunResult
-from tests.support.pictures import picture
 from tests.support.services import Bench, made, turned
 from tests.test_pricing import job
 
@@ -33,11 +31,9 @@ CENT = 10_000
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path, confirm_above=CENT)
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.confirm_above = CENT
+    return bench
 
 
 def answering(*changes: Mapping[str, Any] | None, asked: list[Quote] | None = None) -> Caller:

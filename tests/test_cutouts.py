@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 
@@ -105,13 +104,6 @@ def test_a_drawing_is_not_looked_at(tmp_path: Path) -> None:
 
 
 # In a call
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 def answer(*pictures: bytes) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,13 +139,6 @@ async def test_pixels_instead_of_a_drawing_are_told_as_what_they_are(tmp_path: P
 
 
 # A film: through the whole service
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 async def test_a_film_is_saved_as_it_came_shown_by_its_first_frame_and_collected_again(bench: Bench) -> None:

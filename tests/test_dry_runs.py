@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -14,19 +12,11 @@ from gpt_image_2_mcp.requests import ContinueSessionRequest, EditRequest, Genera
 from gpt_image_2_mcp.results import DryRunResult
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
-from tests.support.pictures import mask, picture
+from tests.support.pictures import mask
 from tests.support.services import Bench, made, turned
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 async def rehearse(service: ImageService, request: GenerateRequest | EditRequest) -> DryRunResult:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -25,10 +23,9 @@ ANSWER = {"data": [{"b64_json": base64.b64encode(picture()).decode()}]}
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, recorder=canned(body=ANSWER))
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.recorder = canned(body=ANSWER)
+    return bench
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, recorder=tiny())
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.recorder = tiny()
+    return bench
 
 
 async def generated(service: ImageService, n: int = 1) -> list[str]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -45,13 +44,6 @@ from tests.support.services import Bench, made, turned
 from tests.support.upstreams import canned, scripted, streamed
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 def answer(*pictures: bytes | str, **more: Any) -> dict[str, Any]:

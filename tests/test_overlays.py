@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpt_image_2_mcp.errors import InputError, InvalidRequest
 from gpt_image_2_mcp.requests import ContinueSessionRequest, EditRequest, GenerateRequest, StartSessionRequest
-from tests.support.pictures import mask, picture
+from tests.support.pictures import mask
 from tests.support.services import Bench, made, turned
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 async def test_a_model_that_will_be_gone_is_told_of_with_the_picture(bench: Bench) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -38,14 +37,6 @@ from tests.support.upstreams import sandboxed, scripted
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    made = Bench(tmp_path)
-    yield made
-    await made.close()
 
 
 def asked(**arguments: Any) -> GenerateRequest:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +50,6 @@ from tests.support.upstreams import Recorder, canned, sandboxed
 
 pytestmark = pytest.mark.anyio
 SMALL = "1024x640"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 async def start(service: ImageService, **arguments: Any) -> SessionImageResult:

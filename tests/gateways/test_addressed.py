@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,6 @@ from tests.support.upstreams import Recorder, canned, scripted, streamed
 
 pytestmark = pytest.mark.anyio
 AWAY = "https://cdn.example/a.png?sig=0123456789SECRET"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 def answering(*entries: dict[str, Any]) -> Recorder:

@@ -24,21 +24,13 @@ from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tools import TOOLS
-from tests.support.pictures import opened, picture
+from tests.support.pictures import opened
 from tests.support.services import Bench
 from tests.support.upstreams import CANARY, canned
 
 pytestmark = pytest.mark.anyio
 Era = Literal["auto", "legacy"]
 SMALL: dict[str, Any] = {"size": "1024x640", "quality": "low"}
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 @pytest.fixture(params=["auto", "legacy"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -31,10 +29,9 @@ BOTH_ERAS = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, confirm_above=10_000)
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.confirm_above = 10_000
+    return bench
 
 
 class Person:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -21,10 +20,9 @@ Era = Literal["auto", "legacy"]
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, recorder=tiny())
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.recorder = tiny()
+    return bench
 
 
 @pytest.fixture(params=["auto", "legacy"])

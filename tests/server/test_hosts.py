@@ -101,13 +101,6 @@ async def connected(
         yield client
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
-
-
 def noisy() -> Recorder:
     """An upstream whose pictures compress as badly as any."""
 

@@ -29,13 +29,6 @@ pytestmark = pytest.mark.anyio
 SMALL: dict[str, Any] = {"prompt": "A red fox", "size": "1024x640", "quality": "low"}
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
-
-
 @pytest.fixture(params=["auto", "legacy"])
 def era(request: pytest.FixtureRequest) -> Era:
     mode: Era = request.param

@@ -13,7 +13,7 @@ from mcp.types import INVALID_PARAMS, TextContent
 
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
-from tests.support.pictures import opened, picture
+from tests.support.pictures import opened
 from tests.support.services import Bench
 
 pytestmark = pytest.mark.anyio
@@ -30,14 +30,6 @@ FILLED_IN: list[tuple[str, dict[str, str]]] = [
     ("logo_variations", {"name": "Fox & Co", "image": "sketch.png", "n": "3"}),
     ("restore_photo", {"image": "sketch.png", "damage": "a torn corner", "colours": "colourise"}),
 ]
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    (tmp_path / "sketch.png").write_bytes(picture())
-    bench = Bench(tmp_path)
-    yield bench
-    await bench.close()
 
 
 @pytest.fixture(params=["auto", "legacy"])

@@ -38,10 +38,9 @@ ONE = CapacityLimiter(1)
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, recorder=tiny())
-    yield bench
-    await bench.close()
+def bench(bench: Bench) -> Bench:
+    bench.recorder = tiny()
+    return bench
 
 
 @pytest.fixture(params=["auto", "legacy"])
