@@ -97,6 +97,18 @@ def test_anything_else_is_no_number(value: object) -> None:
         ("partial_images", "4", "must be at most 3"),
         ("output_compression", -1, "must be at least 0"),
         ("output_compression", "101", "must be at most 100"),
+        ("frame_duration_ms", 655_351, "must be at most 655350"),
+        ("dry_run", "maybe", "must be true or false"),
+        ("dry_run", 3, "must be true or false"),
+        ("dry_run", [True], "must be true or false"),
+        ("max_cost_usd", "five", "must be an amount, such as 0.25"),
+        ("max_cost_usd", [1], "must be an amount, such as 0.25"),
+        ("max_cost_usd", float("inf"), "must be an amount, such as 0.25"),
+        ("max_cost_usd", float("nan"), "must be an amount, such as 0.25"),
+        ("max_cost_usd", "-Infinity", "must be an amount, such as 0.25"),
+        ("max_cost_usd", True, "must be an amount, not true or false"),
+        ("max_cost_usd", -1, "must be at least 0"),
+        ("max_cost_usd", 1001, "must be at most 1000"),
         ("filename_prefix", "x" * 61, "must be at most 60 characters long"),
         ("safety_identifier", "x" * 257, "must be at most 256 characters long"),
         ("model", "x" * 101, "must be at most 100 characters long"),
@@ -315,6 +327,12 @@ def test_a_list_text_nested_without_end_is_a_path_like_any_other() -> None:
 )
 def test_an_unknown_argument_is_named_with_the_nearest_known(name: str, near: str) -> None:
     assert refused(**{name: "x"}) == f"There is no argument `{name}` (did you mean `{near}`?)."
+
+
+def test_an_old_name_beside_the_new_one_is_told_from_an_unknown_one() -> None:
+    assert refused(user="u1", safety_identifier="u2") == (
+        "`user` is the old name of `safety_identifier`, and both are given."
+    )
 
 
 def test_an_unknown_argument_like_no_other_is_answered_with_all() -> None:

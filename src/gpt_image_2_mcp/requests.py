@@ -51,7 +51,10 @@ def _plain_number(value: object) -> object:
 def _plain_amount(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be an amount, not true or false")
-    return value.strip().removeprefix("$") if isinstance(value, str) else value
+    amount = value.strip().removeprefix("$") if isinstance(value, str) else value
+    if str(amount).lower().lstrip("+-") in ("inf", "infinity", "nan"):
+        raise ValueError("must be an amount, such as 0.25")
+    return amount
 
 
 def _flag(value: object) -> object:
@@ -423,6 +426,8 @@ def _problem(request: type[Arguments], detail: ErrorDetails) -> str:
 
 
 def _unknown_argument(request: type[Arguments], name: str) -> str:
+    if (new := _RENAMED.get(name)) in request.model_fields:
+        return f"`{name}` is the old name of `{new}`, and both are given"
     known, name = list(request.model_fields), name[:40]
     shown = re.sub(r"[^\w.-]", "?", name, flags=re.ASCII)
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
@@ -433,12 +438,16 @@ def _unknown_argument(request: type[Arguments], name: str) -> str:
 
 _RULES: Final = {
     "missing": "is required",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
     "string_too_long": "must be at most {max_length:,} characters long",
     "string_too_short": "must not be empty",
     "string_type": "must be text",
     "string_unicode": "must be valid Unicode text",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "float_parsing": "must be an amount, such as 0.25",
+    "float_type": "must be an amount, such as 0.25",
     "list_type": "must be a list",
     "too_short": "needs at least {min_length} entry",
     "too_long": "takes at most {max_length} entries, not {actual_length}",
