@@ -337,7 +337,7 @@ def test_auto_is_told_from_the_cheapest_to_the_dearest_that_it_can_mean() -> Non
     told = estimate(job("gpt-image-2"))
 
     assert told is not None
-    assert told.least == 16 * 5 + 158 * 30
+    assert told.least == 16 * 5 + 54 * 30
     assert told.expected == 16 * 5 + 1756 * 30
     assert told.most == (1 + 32) * 5 + 23_719 * 30
     assert told.caveats == ("quality and size auto can mean the dearest that gpt-image-2 has",)
@@ -374,7 +374,28 @@ def test_pictures_that_only_the_api_sees_are_reckoned_at_the_most() -> None:
     chosen = RenderOptions.model_validate({"model": "gpt-image-2", "quality": "low", "size": "1024x1024"})
     seen = ImageJob("edit", "p", chosen, (ImageReference("file_id", "file-abcdef"),))
 
-    assert upper_bound(seen) == 33 * 5 + 1536 * 8 + 196 * 30
+    told = estimate(seen)
+
+    assert told is not None
+    assert told.least == 16 * 5 + 1 * 8 + 196 * 30
+    assert told.expected == 16 * 5 + 1024 * 8 + 196 * 30
+    assert told.most == 33 * 5 + 1536 * 8 + 196 * 30
+    assert told.caveats == ("an input picture of unknown size can take the most that any takes",)
+
+
+@pytest.mark.parametrize("edges", [Size(1, 1), Size(5000, 400), Size(700, 5000), Size(4096, 4096)])
+@pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-1.5"])
+def test_a_picture_that_only_the_api_sees_costs_between_the_least_and_the_most(
+    model: str, edges: Size
+) -> None:
+    chosen = RenderOptions.model_validate({"model": model, "quality": "low", "size": "1024x1024"})
+    seen = estimate(job(model, "p", (edges,), quality="low", size="1024x1024"))
+    unseen = estimate(ImageJob("edit", "p", chosen, (ImageReference("file_id", "file-abcdef"),)))
+
+    assert seen is not None
+    assert unseen is not None
+    assert unseen.least <= seen.least
+    assert seen.most <= unseen.most
 
 
 def test_high_fidelity_of_1_5_adds_its_tokens() -> None:
@@ -389,12 +410,23 @@ def test_high_fidelity_of_1_5_adds_its_tokens() -> None:
     assert faithful - usual == 6240 * 8
 
 
+@pytest.mark.parametrize(("edges", "tokens"), [(Size(512, 512), 4160), (Size(512, 513), 6240)])
+def test_high_fidelity_takes_fewer_tokens_for_a_square(edges: Size, tokens: int) -> None:
+    asked = job("gpt-image-1.5", "abcd", (edges,), size="1024x1024", quality="low", input_fidelity="high")
+    plain = replace(asked, options=asked.options.model_copy(update={"input_fidelity": None}))
+    told, usual = estimate(asked), estimate(plain)
+
+    assert told is not None
+    assert usual is not None
+    assert told.expected - usual.expected == tokens * 8
+
+
 FLEXIBLE_SIZES = st.builds(Size, st.integers(1, 4000), st.integers(1, 4000)).map(FlexibleSizes().nearest)
 
 
 @settings(max_examples=200, deadline=None)
 @given(FLEXIBLE_SIZES, st.sampled_from(MODELS))
-def test_no_legal_size_is_dearer_than_the_one_reserved_for_auto(chosen: Size, entry: Model) -> None:
+def test_no_legal_size_lies_outside_of_what_is_told_of_auto(chosen: Size, entry: Model) -> None:
     if isinstance(entry.sizes, FixedSizes):
         chosen = entry.sizes.nearest(chosen)
     for quality in entry.qualities:
@@ -404,6 +436,7 @@ def test_no_legal_size_is_dearer_than_the_one_reserved_for_auto(chosen: Size, en
         )
         assert one is not None
         assert any_ is not None
+        assert any_.least <= one.least
         assert one.most <= any_.most
 
 

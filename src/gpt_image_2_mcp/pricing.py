@@ -38,9 +38,12 @@ _CHARS_A_TOKEN: Final = 4
 _USUAL_SIZE: Final = Size(1024, 1024)
 _LARGEST_SQUARE: Final = Size(2880, 2880)
 """Of all legal sizes the dearest."""
+_CHEAPEST_SIZES: Final = tuple(Size(480, height) for height in (1376, 1408, 1424, 1440))
+"""Of all legal sizes the cheapest: one for each quality of each model, by trial of them all."""
 _USUAL_QUALITY: Final = "medium"
 _FIDELITY_TOKENS: Final = 6240
-"""What `input_fidelity` high adds to a picture that is not square; to a square one 4160 (OpenAI's guide)."""
+"""What `input_fidelity` high adds to a picture that is not square (OpenAI's guide)."""
+_SQUARE_FIDELITY_TOKENS: Final = 4160
 _LONGEST_STRIP: Final = Size(8192, 512)
 """Stands for a picture that only OpenAI sees: the tile rule goes by the ratio, so nothing bounds it."""
 
@@ -57,7 +60,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Image-output tokens of one picture, from least to most."""
+    """Image tokens, from least to most."""
 
     least: int
     expected: int
@@ -102,12 +105,12 @@ def output_range(model: Model, options: RenderOptions) -> Tokens | None:
 
 
 def _sizes(model: Model, options: RenderOptions) -> Iterable[Size]:
-    """Sizes to take tokens of: a GIF's sheet for its frames, for `auto` a small one and the dearest."""
+    """Sizes to take tokens of: a GIF's sheet for its frames, for `auto` the cheapest and the dearest."""
     if size := Size.parse(options.size or "auto"):
         return [_on_sheet(size, options)]
     if isinstance(model.sizes, FixedSizes):
         return model.sizes.sizes
-    return [Size(1536, 1024), _LARGEST_SQUARE]
+    return [*_CHEAPEST_SIZES, _LARGEST_SQUARE]
 
 
 def _usual_size(options: RenderOptions) -> Size:
@@ -145,15 +148,33 @@ def _tile_tokens(size: Size) -> int:
     return 65 + 129 * math.ceil(round(size.width * scale) / 512) * math.ceil(round(size.height * scale) / 512)
 
 
-def _input_tokens(model: Model, job: ImageJob) -> int:
+def _input_tokens(model: Model, job: ImageJob) -> Tokens:
     """Of all pictures of a job; masks are not counted."""
+    each = [
+        _tokens_of(model, image.size, job) if isinstance(image, InputImage) else _tokens_of_unseen(model, job)
+        for image in job.images
+    ]
+    return Tokens(sum(t.least for t in each), sum(t.expected for t in each), sum(t.most for t in each))
+
+
+def _tokens_of(model: Model, size: Size, job: ImageJob) -> Tokens:
     if model.input_tokens == "patches":
-        return sum(
-            input_image_tokens(i.size) if isinstance(i, InputImage) else _PATCH_BUDGET for i in job.images
-        )
-    more = _FIDELITY_TOKENS if job.options.input_fidelity == "high" else 0
-    sizes = (i.size if isinstance(i, InputImage) else _LONGEST_STRIP for i in job.images)
-    return sum(_tile_tokens(size) + more for size in sizes)
+        tokens = input_image_tokens(size)
+        return Tokens(tokens, tokens, tokens)
+    tokens = _tile_tokens(size)
+    if job.options.input_fidelity != "high":
+        return Tokens(tokens, tokens, tokens)
+    usual = tokens + (_SQUARE_FIDELITY_TOKENS if size.width == size.height else _FIDELITY_TOKENS)
+    # The guide does not say how square a square is.
+    return Tokens(usual, usual, tokens + _FIDELITY_TOKENS)
+
+
+def _tokens_of_unseen(model: Model, job: ImageJob) -> Tokens:
+    """Of a picture that only OpenAI sees."""
+    usual = _tokens_of(model, _USUAL_SIZE, job)
+    if model.input_tokens == "patches":
+        return Tokens(1, usual.expected, _PATCH_BUDGET)
+    return Tokens(usual.least, usual.expected, _tokens_of(model, _LONGEST_STRIP, job).most)
 
 
 def estimate(job: ImageJob, *, batch: bool = False) -> Estimate | None:
@@ -168,21 +189,21 @@ def estimate(job: ImageJob, *, batch: bool = False) -> Estimate | None:
     made = output_range(model, job.options)
     if prices is None or made is None:
         return None
-    pictures = _input_tokens(model, job) * prices.image_in
+    pictures = _input_tokens(model, job)
     words = len(job.prompt) // _CHARS_A_TOKEN + _HIDDEN_TEXT_TOKENS // 2
     # Tokens never outnumber UTF-8 bytes.
     most_words = len(job.prompt.encode()) + _HIDDEN_TEXT_TOKENS
 
-    def total(words: int, made: int, partials: int) -> int:
+    def total(words: int, seen: int, made: int, partials: int) -> int:
         # 1.5 also bills the text it writes, about the prompt again.
         text = words * (prices.text_in + prices.text_out)
         drawn = (made + PARTIAL_TOKENS * partials) * prices.image_out
-        return int(((text + pictures + drawn) * job.count).to_integral_value(ROUND_CEILING))
+        return int(((text + seen * prices.image_in + drawn) * job.count).to_integral_value(ROUND_CEILING))
 
     return Estimate(
-        total(words, made.least, 0),
-        total(words, made.expected, job.partials),
-        total(most_words, made.most, job.partials),
+        total(words, pictures.least, made.least, 0),
+        total(words, pictures.expected, made.expected, job.partials),
+        total(most_words, pictures.most, made.most, job.partials),
         tuple(_caveats(model, job)),
     )
 
@@ -194,6 +215,8 @@ def _caveats(model: Model, job: ImageJob) -> Iterable[str]:
         yield f"{' and '.join(open_)} auto can mean the dearest that {model.id} has"
     if model.tokens.factors:
         yield f"how many tokens {model.id} takes is not published: the range rests on reports"
+    if not all(isinstance(image, InputImage) for image in job.images):
+        yield "an input picture of unknown size can take the most that any takes"
     if options.output_format == "svg":
         yield "what the model that writes the SVG takes comes on top and is not known beforehand"
     if options.output_format == "gif":
