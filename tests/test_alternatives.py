@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -67,9 +68,14 @@ def test_what_is_offered_fits_costs_what_is_said_and_passes_the_checks(asked: Im
 @given(asked=jobs(), room=st.integers(0, 3_000_000))
 def test_nothing_is_offered_only_where_the_cheapest_settings_do_not_fit(asked: ImageJob, room: int) -> None:
     assume((upper_bound(asked) or 0) > room)
-    cheapest = asked.options.model_copy(update={"quality": "low", "n": 1, "partial_images": 0})
-    if not alternatives(asked, room, TODAY):
-        assert (upper_bound(ImageJob("generate", "a fox", cheapest)) or 0) > room
+    if alternatives(asked, room, TODAY):
+        return
+    for size in (asked.options.size, *SIZE_PRESETS):
+        cheapest = {"quality": "low", "n": 1, "partial_images": 0, "size": size}
+        options = asked.options.model_copy(update=cheapest)
+        with suppress(InvalidRequest):  # a GIF's frames may not be that large
+            check_options(options, TODAY)
+            assert (upper_bound(ImageJob("generate", "a fox", options)) or 0) > room
 
 
 def test_the_nearest_quality_that_fits_is_offered() -> None:
@@ -78,6 +84,11 @@ def test_the_nearest_quality_that_fits_is_offered() -> None:
     assert offered(150_000, quality="max", size="1024x1024", model="gpt-image-2.5-flare") == [
         {"quality": "xhigh"}
     ]
+
+
+def test_a_larger_size_is_offered_where_nothing_else_is_cheaper() -> None:
+    assert offered(6_000, quality="low", size="1024x1024") == [{"size": "1536x1024"}]
+    assert offered(200_000, quality="high", size="1024x1024") == [{"quality": "medium"}]
 
 
 def test_fewer_pictures_are_offered_as_many_as_fit() -> None:

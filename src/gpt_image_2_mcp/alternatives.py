@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -41,7 +41,8 @@ def alternatives(job: ImageJob, room: int, today: date) -> tuple[Alternative, ..
     """The best ways to have the job for no more than `room`: few options changed, then as near to its price
     as can be. No two set the same options, and none sets more where less would do.
     """
-    fitting = [found for found in _variations(job, today) if found.price <= room]
+    # A larger size can be cheaper, as 1536x1024 is than a square: that is for where nothing smaller fits.
+    fitting = _fitting(job, room, today, _smaller(job)) or _fitting(job, room, today, SIZE_PRESETS)
     chosen: list[Alternative] = []
     for found in sorted(fitting, key=lambda each: (len(each.changes), -each.price)):
         if not any(other.changes.keys() <= found.changes.keys() for other in chosen):
@@ -69,25 +70,30 @@ def advice(job: ImageJob, room: int | None, today: date) -> str:
     return f"Call again with {', '.join(map(str, found[:-1]))}{' or ' if found[1:] else ''}{found[-1]}"
 
 
-def _variations(job: ImageJob, today: date) -> Iterator[Alternative]:
+def _fitting(job: ImageJob, room: int, today: date, sizes: Sequence[str]) -> list[Alternative]:
+    return [found for found in _variations(job, today, sizes) if found.price <= room]
+
+
+def _variations(job: ImageJob, today: date, sizes: Sequence[str]) -> Iterator[Alternative]:
     """The job with cheaper values of some of its options, each of which the checks let pass."""
-    most = upper_bound(job)
-    for values in product(*_cheaper(job).values()):
-        changes = {
-            name: value for name, value in zip(_cheaper(job), values, strict=True) if value is not None
-        }
+    most, cheaper = upper_bound(job), _cheaper(job, sizes)
+    for values in product(*cheaper.values()):
+        changes = {name: value for name, value in zip(cheaper, values, strict=True) if value is not None}
         changed = replace(job, options=job.options.model_copy(update=changes))
         price = upper_bound(changed)
         if changes and price is not None and most is not None and price < most and _passes(changed, today):
             yield Alternative(changes, price)
 
 
-def _cheaper(job: ImageJob) -> dict[str, tuple[Any, ...]]:
-    """For each option its cheaper values; None leaves it as it is."""
+def _smaller(job: ImageJob) -> list[str]:
+    asked = Size.parse(job.options.size or "auto") or _LARGEST
+    return [text for text in SIZE_PRESETS if (size := Size.parse(text)) and size.pixels < asked.pixels]
+
+
+def _cheaper(job: ImageJob, sizes: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """For each option the values to try, most of them cheaper; None leaves it as it is."""
     model, options = find_model(job.model), job.options
     qualities = [q for q in model.qualities if q not in ("auto", options.quality)] if model else []
-    asked = Size.parse(options.size or "auto") or _LARGEST
-    sizes = [text for text in SIZE_PRESETS if (size := Size.parse(text)) and size.pixels < asked.pixels]
     return {
         "quality": (None, *qualities),
         "size": (None, *sizes),
