@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -189,7 +190,32 @@ async def test_while_a_person_thinks_others_take_their_turns(bench: Bench) -> No
     assert turned(await service.continue_session(slow, Caller(ask=ask))).turn == 3
 
 
-async def test_a_dry_run_asks_nobody(bench: Bench) -> None:
+async def test_a_dry_run_asks_nobody_and_tells_that_the_call_would(bench: Bench) -> None:
     request = GenerateRequest.model_validate({"prompt": "x", **HIGH, "dry_run": True})
+    told = await bench.service().generate(request)
 
-    assert isinstance(await bench.service().generate(request), DryRunResult)
+    assert isinstance(told, DryRunResult)
+    assert told.note is not None
+    assert re.fullmatch(
+        r"The call can cost \$[\d.]+, and calls above \$[\d.]+ need the user's consent.", told.note
+    )
+
+
+async def test_a_dry_run_keeps_to_the_limit_that_the_call_would(bench: Bench) -> None:
+    asked = {"prompt": "x", **HIGH, "dry_run": True}
+    with pytest.raises(TooDear):
+        await bench.service().generate(GenerateRequest.model_validate({**asked, "max_cost_usd": 0.05}))
+    told = await bench.service().generate(GenerateRequest.model_validate({**asked, "max_cost_usd": 1}))
+    assert isinstance(told, DryRunResult)
+    assert told.note is None
+
+
+async def test_a_dry_run_of_a_turn_keeps_to_the_limit_too(bench: Bench) -> None:
+    service = bench.service()
+    first = StartSessionRequest(prompt="x", images=["sketch.png"], size="1024x640", quality="low")
+    begun = turned(await service.start_session(first, answering()))
+    turn = ContinueSessionRequest(
+        prompt="y", session_id=begun.session_id, quality="high", dry_run=True, max_cost_usd=0.01
+    )
+    with pytest.raises(TooDear):
+        await service.continue_session(turn)

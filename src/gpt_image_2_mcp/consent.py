@@ -27,13 +27,17 @@ class Quote:
     free: int
     cheaper: tuple[Alternative, ...]
 
+    def notice(self, why: str = "") -> str:
+        """That a person's word is needed; `why` ends the sentence."""
+        price, free = usd(self.most), usd(self.free)
+        return f"The call can cost {price}, and calls above {free} need the user's consent{why}."
+
     def refusal(self, why: str = "") -> ConsentNeeded:
         """For callers through whom nobody can be asked."""
         amount = math.ceil(self.most / 100) / (MICRO // 100)
         instead = f" Cheaper: {'; '.join(map(str, self.cheaper))}." if self.cheaper else ""
         return ConsentNeeded(
-            f"The call can cost {usd(self.most)}, and calls above {usd(self.free)} need the user's "
-            f"consent{why}.",
+            self.notice(why),
             hint=f"Ask the user; if they agree, call again with `max_cost_usd` {amount:g}.{instead} "
             "Nothing was sent.",
         )

@@ -148,7 +148,7 @@ class ImageService:
                 async with self._loading:
                     job = await self._drafts.turn_job(request.prompt, options, session)
                     if request.dry_run:
-                        return await self._rehearse(job, placement, step)
+                        return await self._rehearse(job, placement, step, terms)
                     if quote := terms.quote(job, self._clock().date()):
                         return quote
                     return await self._begin_turn(job, placement, print_, step, held)
@@ -256,10 +256,13 @@ class ImageService:
             terms = terms.after(await caller.ask(entered))
         return entered
 
-    async def _rehearse(self, job: ImageJob, placement: Placement, step: SessionStep | None) -> DryRunResult:
+    async def _rehearse(
+        self, job: ImageJob, placement: Placement, step: SessionStep | None, terms: Terms
+    ) -> DryRunResult:
+        quote = terms.quote(job, self._clock().date())
         await self._operations.check_budgets(job, placement, step)
         outline = await self._operations.outline(job)
-        said = self._warnings(job.options)
+        said = (*self._warnings(job.options), *([quote.notice()] if quote else []))
         return rehearsed(job, outline, said, sandbox=self._defaults.sandbox)
 
     def _warnings(self, options: RenderOptions) -> tuple[str, ...]:
@@ -276,7 +279,7 @@ class ImageService:
         step: SessionStep | None = None,
     ) -> Entered | Quote:
         if request.dry_run:
-            return await self._rehearse(job, placement, step)
+            return await self._rehearse(job, placement, step, terms)
         meaning = await run_sync(_meaning, job, placement)
         print_ = await run_sync(fingerprint, request, caller, meaning)
         if twin := await self._operations.abandoned_twin(print_):
