@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.errors import BudgetExceeded, ImageServerError, MissingKey
 from gpt_image_2_mcp.requests import ContinueSessionRequest, EditRequest, GenerateRequest, StartSessionRequest
 from gpt_image_2_mcp.results import DryRunResult
+from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.stores.memory import MemorySessionStore
 from tests.support.pictures import mask
@@ -124,3 +126,15 @@ async def test_a_dry_run_of_a_turn_is_held_against_the_budget_of_its_edit_sessio
     again = ContinueSessionRequest(prompt="y", session_id=begun.session_id, dry_run=True)
     with pytest.raises(BudgetExceeded, match="of this edit session's"):
         await bench.service().continue_session(again)
+
+
+async def test_a_range_is_told_in_words_as_in_numbers(bench: Bench) -> None:
+    told = await rehearse(
+        bench.service(), GenerateRequest(prompt="x", model="gpt-image-2.6-flare", size=SMALL, dry_run=True)
+    )
+
+    assert told.estimate is not None
+    said = re.search(r"Expected cost: \$[\d.]+, at most \$([\d.]+), at least \$([\d.]+)\n", summarize(told))
+    assert said is not None
+    assert 0 <= float(said[1]) - told.estimate.most_usd <= 0.0001
+    assert 0 <= told.estimate.least_usd - float(said[2]) <= 0.0001

@@ -27,6 +27,7 @@ from gpt_image_2_mcp.pricing import (
     Tokens,
     cost,
     estimate,
+    format_range,
     format_usd,
     input_image_tokens,
     output_tokens,
@@ -252,6 +253,11 @@ def test_half_a_micro_dollar_is_rounded_up(cached: int, micro: int) -> None:
 def test_without_a_usage_or_a_price_the_cost_is_unknown() -> None:
     assert cost("gpt-image-2", None) is None
     assert cost("somebody-elses-model", usage(1, 1)) is None
+
+
+def test_bounds_hold_when_they_are_rounded() -> None:
+    assert format_range(5_999, 5_950, 6_001, wide=True) == "$0.0060, at most $0.0061, at least $0.0059"
+    assert format_range(6_000, 6_000, 6_000, wide=False) == "$0.0060, at most $0.0060"
 
 
 def test_money_is_printed_with_four_decimals() -> None:

@@ -31,6 +31,8 @@ from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.sizes import USUAL_FRAMES, FixedSizes, Size, sheet
 
 MICRO: Final = 1_000_000
+_TEN_THOUSANDTH: Final = MICRO // 10_000
+"""Of a dollar; amounts in words are no finer."""
 _PATCH_BUDGET: Final = 1536
 _HIDDEN_TEXT_TOKENS: Final = 32
 """OpenAI adds 16 to 32 tokens to a prompt."""
@@ -264,3 +266,10 @@ def _output_cost(prices: Prices, usage: Usage) -> Decimal:
 def format_usd(micro: int) -> str:
     """`$0.0527`: four decimals, as the original prints."""
     return f"${micro / MICRO:.4f}"
+
+
+def format_range(least: int, expected: int, most: int, *, wide: bool) -> str:
+    """`$0.0271, at most $0.0401, at least $0.0142`: bounds that hold when they are rounded, too."""
+    upper = -(-most // _TEN_THOUSANDTH) * _TEN_THOUSANDTH
+    lower = f", at least {format_usd(least // _TEN_THOUSANDTH * _TEN_THOUSANDTH)}" if wide else ""
+    return f"{format_usd(expected)}, at most {format_usd(upper)}{lower}"

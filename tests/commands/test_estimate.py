@@ -17,11 +17,8 @@ def run(*arguments: str) -> Result:
 def test_what_is_known_is_told_to_the_ten_thousandth_of_a_dollar() -> None:
     said = run("a fox", "--size", "1024x1024", "--quality", "high", "--n", "2", "--input", "1024x1024")
 
-    each = 4 * 0 + (5 // 4 + 16) * 5 + 1024 * 8 + 7024 * 30
-    assert (
-        said.output
-        == f"Expected ${2 * each / 1e6:.4f}, at most ${2 * (37 * 5 + 1024 * 8 + 7024 * 30) / 1e6:.4f}.\n"
-    )
+    # Each 5 // 4 + 16 tokens of text, or at most 37; 1024 of the input, 7024 of the picture.
+    assert said.output == "Expected $0.4380, at most $0.4382.\n"
 
 
 def test_a_range_is_told_with_its_reasons() -> None:

@@ -50,8 +50,8 @@ def _estimate(*, prompt: str, inputs: tuple[str, ...], batch: bool, as_json: boo
 
 
 def _say(known: pricing.Estimate) -> None:
-    least, expected, most = (pricing.format_usd(each) for each in (known.least, known.expected, known.most))
-    click.echo(f"Expected {expected}, at most {most}" + (f", at least {least}." if known.caveats else "."))
+    prices = pricing.format_range(known.least, known.expected, known.most, wide=bool(known.caveats))
+    click.echo(f"Expected {prices}.")
     for caveat in known.caveats:
         click.echo(f"- {caveat}")
 

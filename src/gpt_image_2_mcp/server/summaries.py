@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gpt_image_2_mcp.budgets import usd
 from gpt_image_2_mcp.models import SvgUsage, Usage
 from gpt_image_2_mcp.picture_names import address_of
-from gpt_image_2_mcp.pricing import MICRO
+from gpt_image_2_mcp.pricing import MICRO, format_range
 from gpt_image_2_mcp.redaction import clean, one_line
 from gpt_image_2_mcp.results import (
     DryRunResult,
@@ -87,7 +87,8 @@ def _rehearsal(result: DryRunResult) -> str:
     if known is None:
         lines.append("- Cost: not known beforehand for this model")
     else:
-        lines.append(f"- Expected cost: ${known.expected_usd:.4f}, at most ${known.most_usd:.4f}")
+        micro = (round(amount * MICRO) for amount in (known.least_usd, known.expected_usd, known.most_usd))
+        lines.append(f"- Expected cost: {format_range(*micro, wide=bool(known.caveats))}")
         lines += (f"- Mind: {caveat}" for caveat in known.caveats)
     request = result.request
     lines.append(f"- Request: {request.method} {request.path} {json.dumps(request.body, ensure_ascii=False)}")
