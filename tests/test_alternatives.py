@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -132,3 +133,8 @@ def test_without_a_price_the_models_that_have_one_and_still_live_are_named(today
     said = advice(job(model="some-new-model", quality="xhigh"), None, today)
     assert said.startswith("Name a model whose price is known (gpt-image-2.5-flare, ")
     assert ("gpt-image-1.5" in advice(job(model="some-new-model"), None, today)) is (today == TODAY)
+
+
+def test_where_no_model_has_a_price_none_is_named() -> None:
+    elsewhere = replace(job(), openai_prices=False)
+    assert advice(elsewhere, None, TODAY) == "Do without it"

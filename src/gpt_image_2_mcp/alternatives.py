@@ -63,7 +63,8 @@ def advised(job: ImageJob, today: date) -> Iterator[None]:
 def advice(job: ImageJob, room: int | None, today: date) -> str:
     """What to do about a call that a budget refused, as a clause; `room` is None where it has no price."""
     if room is None:
-        return f"Name a model whose price is known ({', '.join(_priced(job, today))})"
+        priced = ", ".join(_priced(job, today))
+        return f"Name a model whose price is known ({priced})" if priced else "Do without it"
     found = alternatives(job, room, today)
     if not found:
         return "No setting of this call fits: do without it"
