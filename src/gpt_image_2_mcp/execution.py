@@ -178,7 +178,8 @@ class Execution:
             if tries.posts:
                 error.message = f"{error.message} It was tried {tries.posts + 1} times."
             return None
-        phase = f"waiting {wait:.0f} s before attempt {tries.posts + 2}: {error.message}"
+        reason = error.message.rstrip(".")
+        phase = f"waiting {wait:.0f} s before attempt {tries.posts + 2}: {reason}"
         await self._journal.move(operation.id, "sent", "reserved", phase=phase)
         with suppress(ImageServerError):  # then it counts as sent, which keeps the pace too
             await place.withdraw(wait if limited else 0)

@@ -101,6 +101,7 @@ async def test_the_wait_stands_in_the_journal(stack: Stack, upstream: RawUpstrea
     first, second = stack.phases
     assert first.startswith("waiting 7 s before attempt 2: OpenAI's rate limit was reached")
     assert second.startswith("waiting 0 s before attempt 3: OpenAI failed with status 503")
+    assert not first.endswith(".")  # it stands within a sentence
 
 
 # Proven unsent

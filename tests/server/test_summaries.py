@@ -1,4 +1,4 @@
-"""What was spent, in words."""
+"""Results in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from gpt_image_2_mcp.budgets import Period, Spending, Tally
 from gpt_image_2_mcp.outcomes import spending
+from gpt_image_2_mcp.results import WorkingResult
 from gpt_image_2_mcp.server.summaries import summarize
 
 DAY, NEXT = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
@@ -51,3 +52,12 @@ def test_a_sandbox_says_that_nothing_was_billed() -> None:
 def test_a_project_with_a_line_break_in_its_name_stays_on_its_line() -> None:
     odd = Spending((Period("total", None, Tally()),), None, "project", MONTH, (("/a\nb", Tally(1)),))
     assert len(said(odd)) == 4
+
+
+def test_how_long_a_picture_takes_is_said_only_where_it_is_a_second() -> None:
+    quick, slow = (
+        summarize(WorkingResult(operation_id="a", elapsed_seconds=50, expected_seconds=usual))
+        for usual in (0.2, 48)
+    )
+    assert "usually" not in quick
+    assert "usually takes about 48 s" in slow

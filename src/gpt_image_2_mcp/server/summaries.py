@@ -128,7 +128,7 @@ def _import(result: ImportResult, remarks: Sequence[str]) -> str:
 
 def _working(result: WorkingResult) -> str:
     expected = result.expected_seconds
-    usual = f"; such a picture usually takes about {expected:.0f} s" if expected else ""
+    usual = f"; such a picture usually takes about {expected:.0f} s" if round(expected or 0) else ""
     phase = f" It is {result.phase}." if result.phase else ""
     return (
         f"Still working: {result.elapsed_seconds:.0f} s so far{usual}.{phase} Collect it with get_result, "

@@ -112,7 +112,7 @@ class Tasks:
         if working.operation_id in self._cancelled:
             return "The call was sent and may be billed, so it goes on; its picture is kept for get_result."
         expected = working.expected_seconds
-        usual = f" of usually about {expected:.0f} s" if expected else ""
+        usual = f" of usually about {expected:.0f} s" if round(expected or 0) else ""
         phase = f"; {working.phase}" if working.phase else ""
         return f"{working.elapsed_seconds:.0f} s{usual}{phase}"
 
