@@ -21,6 +21,13 @@ def test_every_model_has_a_line_with_its_end() -> None:
     assert sum("2026-12-01" in line for line in lines) == 3
 
 
+def test_every_line_says_what_a_picture_costs() -> None:
+    lines = run().output.splitlines()
+
+    assert "  $0.006 to 0.211" in lines[1]
+    assert all(" $0." in line for line in lines[1 : len(MODELS) + 1])
+
+
 def test_of_one_model_all_is_told_with_its_source() -> None:
     said = run("gpt-image-2.6-flare").output
 

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from gpt_image_2_mcp.capabilities import MODELS, Model, facts_of
+from gpt_image_2_mcp.pricing import MICRO, output_range
+from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.sizes import FixedSizes, Size
 
 
@@ -74,16 +76,28 @@ def _words(value: Any) -> str:
 
 
 def _list(today: date) -> None:
-    click.echo(f"{'model':<24}{'qualities':<34}{'sizes':<10}{'formats':<24}{'until'}")
+    click.echo(f"{'model':<24}{'qualities':<34}{'sizes':<10}{'formats':<24}{'1024x1024':<16}{'until'}")
     for model in MODELS:
         sizes = "three" if isinstance(model.sizes, FixedSizes) else "any"
         until = "" if model.shutdown is None else model.shutdown.isoformat()
         gone = " (gone)" if model.shutdown and model.shutdown <= today else ""
         qualities, formats = " ".join(model.qualities), " ".join(model.formats)
-        click.echo(f"{model.id:<24}{qualities:<34}{sizes:<10}{formats:<24}{until}{gone}".rstrip())
+        click.echo(
+            f"{model.id:<24}{qualities:<34}{sizes:<10}{formats:<24}{_picture(model):<16}{until}{gone}".rstrip()
+        )
     click.echo(
-        "\nWith a MODEL_ID: all that is known of it, and how sure that is. Any other id is tried as it is."
+        "\nUnder 1024x1024 stands what such a picture costs, from the lowest quality to the highest.\n"
+        "With a MODEL_ID: all that is known of it, and how sure that is. Any other id is tried as it is."
     )
+
+
+def _picture(model: Model) -> str:
+    """What a picture costs, without its prompt."""
+    known = output_range(model, RenderOptions(size="1024x1024"))
+    if known is None:
+        return "not known"
+    least, most = (tokens * model.prices.image_out / MICRO for tokens in (known.least, known.most))
+    return f"${least:.3f} to {most:.3f}"
 
 
 def _show(model: Model) -> None:
