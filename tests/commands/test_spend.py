@@ -81,6 +81,12 @@ def test_a_split_can_begin_on_another_day() -> None:
     assert shown("--by", "day", "--since", "2100-01-01")["groups"] == []
 
 
+def test_a_day_to_begin_with_is_not_passed_over_where_nothing_says_how_to_split() -> None:
+    make()
+    assert "By model since 2026-01-01:\n- gpt-image-2: 1 call(s)" in run("--since", "2026-01-01").stdout
+    assert run("--since", "2026-01-01", "--csv").stdout.startswith("name,")
+
+
 def test_a_ledger_that_cannot_be_read_is_said_to_be_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "state").write_text("in the way")
     monkeypatch.setenv("GPT_IMAGE_2_STATE_DIR", "state")

@@ -22,7 +22,9 @@ from gpt_image_2_mcp.settings import Settings
 
 
 @click.command()
-@click.option("--by", type=click.Choice(get_args(By)), help="Also split it by this.")
+@click.option(
+    "--by", type=click.Choice(get_args(By)), help="Also split it by this; by model if only --since is given."
+)
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), help="What is split: from that day on; else this month."
 )
@@ -32,13 +34,14 @@ from gpt_image_2_mcp.settings import Settings
 def spend(*, by: By | None, since: datetime | None, form: str | None, sandbox: bool) -> None:
     """What was spent, is reserved, is left of the budgets, and is not known. Days and months are of UTC."""
     settings = settings_or_exit(sandbox=sandbox)
+    split = bool(by or since)
     result = _spending(settings, by or "model", since)
     if form == "json":
         click.echo(result.model_dump_json(indent=2))
     elif form == "csv":
-        click.echo(_csv(result.groups if by else result.periods), nl=False)
+        click.echo(_csv(result.groups if split else result.periods), nl=False)
     else:
-        click.echo(summarize(result if by else result.model_copy(update={"groups": []})))
+        click.echo(summarize(result if split else result.model_copy(update={"groups": []})))
 
 
 def _spending(settings: Settings, by: By, since: datetime | None) -> SpendingResult:
