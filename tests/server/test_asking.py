@@ -94,7 +94,7 @@ async def test_a_person_who_does_not_want_it_pays_nothing(bench: Bench, era: Era
     result = await called(bench, era, Person(answer))
 
     assert result.is_error
-    assert text_of(result).startswith("The user was asked, and does not want the call for $0.210905.")
+    assert text_of(result).startswith("The user was asked, and has not agreed to the call for $0.210905.")
     assert bench.recorder.requests == []
 
 

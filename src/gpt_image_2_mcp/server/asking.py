@@ -57,7 +57,8 @@ class Asker:
         said = (answer.content or {}).get(_FIELD)
         chosen = choices.get(said) if answer.action == "accept" and isinstance(said, str) else None
         if chosen is None:
-            raise ConsentDeclined(f"The user was asked, and does not want the call for {usd(quote.most)}.")
+            price = usd(quote.most)
+            raise ConsentDeclined(f"The user was asked, and has not agreed to the call for {price}.")
         return chosen
 
     def _answer(self, quote: Quote) -> ElicitResult:
