@@ -198,7 +198,7 @@ async def test_a_prompt_is_logged_by_its_length_and_hash_and_its_text_only_for_d
         if (r.levelname, r.name) == ("INFO", "gpt_image_2_mcp.operations")
     ]
     named = f"prompt of 12 characters ({hashlib.sha256(b'a secret fox').hexdigest()[:12]})"
-    assert first == f"generate with gpt-image-2: {named}, 1 picture(s), at most about $0.2109"
+    assert first == f"generate with gpt-image-2: {named}, 1 picture(s), at most about $0.2110"
     assert second == f"edit with a-new-one: {named}, 2 picture(s), an unknown price"
     assert "secret" not in caplog.text
     caplog.set_level("DEBUG", logger="gpt_image_2_mcp")

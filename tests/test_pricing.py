@@ -27,6 +27,7 @@ from gpt_image_2_mcp.pricing import (
     Tokens,
     cost,
     estimate,
+    format_bound,
     format_range,
     format_usd,
     input_image_tokens,
@@ -258,6 +259,12 @@ def test_without_a_usage_or_a_price_the_cost_is_unknown() -> None:
 def test_bounds_hold_when_they_are_rounded() -> None:
     assert format_range(5_999, 5_950, 6_001, wide=True) == "$0.0060, at most $0.0061, at least $0.0059"
     assert format_range(6_000, 6_000, 6_000, wide=False) == "$0.0060, at most $0.0060"
+    assert [format_bound(micro) for micro in (0, 1, 100, 210_905)] == [
+        "$0.0000",
+        "$0.0001",
+        "$0.0001",
+        "$0.2110",
+    ]
 
 
 def test_money_is_printed_with_four_decimals() -> None:

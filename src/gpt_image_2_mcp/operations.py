@@ -411,7 +411,7 @@ def _expected_bytes(job: ImageJob) -> int:
 def _log_begin(operation: Operation) -> None:
     """A prompt is told by its length and hash; its text only where debugging was asked for."""
     bound = operation.estimate
-    price = f"at most about {pricing.format_usd(bound)}" if bound is not None else "an unknown price"
+    price = f"at most about {pricing.format_bound(bound)}" if bound is not None else "an unknown price"
     count, prompt = operation.options.n or 1, operation.prompt
     print_ = hashlib.sha256(prompt.encode()).hexdigest()[:12]
     what = f"prompt of {len(prompt)} characters ({print_}), {count} picture(s), {price}"

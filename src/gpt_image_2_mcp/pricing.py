@@ -268,8 +268,12 @@ def format_usd(micro: int) -> str:
     return f"${micro / MICRO:.4f}"
 
 
+def format_bound(micro: int) -> str:
+    """The same for the most that something can cost, which it is when it is rounded, too."""
+    return format_usd(-(-micro // _TEN_THOUSANDTH) * _TEN_THOUSANDTH)
+
+
 def format_range(least: int, expected: int, most: int, *, wide: bool) -> str:
-    """`$0.0271, at most $0.0401, at least $0.0142`: bounds that hold when they are rounded, too."""
-    upper = -(-most // _TEN_THOUSANDTH) * _TEN_THOUSANDTH
+    """`$0.0271, at most $0.0401, at least $0.0142`."""
     lower = f", at least {format_usd(least // _TEN_THOUSANDTH * _TEN_THOUSANDTH)}" if wide else ""
-    return f"{format_usd(expected)}, at most {format_usd(upper)}{lower}"
+    return f"{format_usd(expected)}, at most {format_bound(most)}{lower}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,13 @@ def test_recovery_releases_what_was_never_sent(home: Path) -> None:
             now = FakeClock()()
             options = RenderOptions(model="gpt-image-2")
             placement = Placement(home, "image", "20261122-150301", "ab" * 16)
-            await journal.reserve(
-                Operation("ab" * 16, "reserved", "generate", "x", options, placement, "f", "dead", now, now)
+            entered = Operation(
+                "ab" * 16, "reserved", "generate", "x", options, placement, "f", "dead", now, now
             )
+            await journal.reserve(replace(entered, estimate=210_905))
 
     asyncio.run(reserve())
+    assert "<= $0.2110" in run("list").stdout
     assert run("recover").stdout == "0 done, 1 released, 0 unknown, 0 waiting\n"
     assert json.loads(run("recover", "--json").stdout)["released"] == 0
     assert "released" in run("list").stdout

@@ -15,6 +15,7 @@ from gpt_image_2_mcp.commands.running import fail, settings_or_exit
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.models import Operation
 from gpt_image_2_mcp.ports import Journal
+from gpt_image_2_mcp.pricing import format_bound, format_usd
 
 T = TypeVar("T")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -53,8 +54,8 @@ def _price(operation: Operation) -> str:
         return "-"
     if operation.completed:
         cost = operation.completed.cost
-        return "?" if cost is None else f"${cost / 1_000_000:.4f}"
-    return "?" if operation.estimate is None else f"<= ${operation.estimate / 1_000_000:.2f}"
+        return "?" if cost is None else format_usd(cost)
+    return "?" if operation.estimate is None else f"<= {format_bound(operation.estimate)}"
 
 
 @operations.command()
