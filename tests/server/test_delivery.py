@@ -306,6 +306,12 @@ async def test_of_a_film_the_first_frame_is_shown_and_said_to_be_one(
     assert (facts(result)["images"][0]["frames"], facts(result)["images"][0]["duration_ms"]) == (5, 600)
 
 
+async def test_a_film_is_not_said_to_be_too_large_where_it_is_only_moving(tmp_path: Path) -> None:
+    result = await Delivery().deliver(result_of(film(tmp_path)), "full")
+    assert "since this client takes no more" not in facts(result)["note"]
+    assert "first frame is shown" in facts(result)["note"]
+
+
 async def test_a_gif_of_one_frame_is_a_picture_like_others(tmp_path: Path) -> None:
     image = kept(tmp_path, "a.gif", picture(format_="GIF"), "image/gif")
     result = await Delivery().deliver(result_of(image))

@@ -78,7 +78,7 @@ class Delivery:
         said = wire_bytes(self._compose(_noted(result, "?" * _LONGEST_NOTE), longest))
         shown = await self._show(result.images, limit - said - ENVELOPE_BYTES, mode)
         moving = any(image.frames and one.block for image, one in zip(result.images, shown, strict=True))
-        note = f"{_note(shown, mode)}{' ' + FIRST_FRAME if moving else ''}"
+        note = f"{_note(shown, cut=mode == 'full' and not moving)}{' ' + FIRST_FRAME if moving else ''}"
         return self._compose(_noted(result, note), shown)
 
     async def _show(self, images: Sequence[ImageFile], room: int, mode: Inline) -> list[Showing]:
@@ -166,13 +166,16 @@ def _encoded_bytes(size: int) -> int:
     return (size + 2) // 3 * 4 + _BLOCK_BYTES
 
 
-def _note(shown: Sequence[Showing], mode: Inline) -> str:
-    """What the result as a whole says of what is shown: in structured content too, where some look alone."""
+def _note(shown: Sequence[Showing], *, cut: bool) -> str:
+    """What the result as a whole says of what is shown: in structured content too, where some look alone.
+
+    `cut`: whether previews are there for want of room, against what was asked for.
+    """
     unseen = sum(picture.block is None for picture in shown)
     notes = []
     previews = sum(bool(picture.block and picture.remark) for picture in shown)
     if previews:
-        why = ", since this client takes no more" if mode == "full" else ""
+        why = ", since this client takes no more" if cut else ""
         which = (
             "Shown here as previews"
             if previews == len(shown)
