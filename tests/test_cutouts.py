@@ -108,7 +108,8 @@ def test_a_drawing_is_not_looked_at(tmp_path: Path) -> None:
 
 def answer(*pictures: bytes) -> dict[str, object]:
     data = [{"b64_json": base64.b64encode(one).decode()} for one in pictures]
-    return {"data": data, "background": "transparent"}
+    usage = {"input_tokens": 10, "output_tokens": 196, "total_tokens": 206}
+    return {"data": data, "background": "transparent", "usage": usage}
 
 
 CLEAR = GenerateRequest(prompt="a fox", background="transparent", model="gpt-image-2.5-flare")

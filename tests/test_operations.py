@@ -177,6 +177,8 @@ async def test_a_cost_is_not_made_up_where_usage_or_price_is_missing(bench: Benc
     bench.recorder = canned(body=answer(picture(), usage=None))
     result = made(await bench.service().generate(GenerateRequest(prompt="x")))
     assert (result.usage, result.cost_usd_estimated) == (None, None)
+    assert result.note is not None
+    assert result.note.startswith("The API reported no tokens: the call cost at most $0.")
     bench.recorder = canned(body=answer(picture()))
     result = made(await bench.service().generate(GenerateRequest(prompt="x", model="some-new-model")))
     assert result.usage is not None

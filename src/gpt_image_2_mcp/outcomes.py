@@ -50,6 +50,9 @@ def told(
 ) -> ImageResult:
     """The pictures of a call; `session_ended` says that its session was ended while it was made."""
     options, step, notes = operation.options, operation.step, [*completed.notes, *warnings]
+    if completed.cost is None and operation.estimate is not None:
+        most = usd(operation.estimate)
+        notes.append(f"The API reported no tokens: the call cost at most {most}, and is charged that.")
     if session_ended:
         notes.append(ENDED_MEANWHILE)
     made = ImageResult(
