@@ -132,6 +132,29 @@ async def test_a_limit_that_the_user_agreed_to_lets_the_call_through(bench: Benc
     assert made(await bench.service().generate(request)).applied.quality == "high"
 
 
+async def test_a_limit_is_no_consent_where_the_user_can_be_asked(bench: Bench) -> None:
+    """A model wrote it; they are asked, and the limit holds besides."""
+    service, asked = bench.service(), list[Quote]()
+    request = GenerateRequest.model_validate({"prompt": "x", **HIGH, "max_cost_usd": 0.25})
+    made(await service.generate(request, answering({}, asked=asked)))
+    assert len(asked) == 1
+
+    small = request.model_copy(update={"max_cost_usd": 0.1})
+    with pytest.raises(TooDear):
+        await service.generate(small, answering({}, asked=asked))
+    assert len(asked) == 1
+
+
+async def test_a_limit_is_consent_where_asking_fails(bench: Bench) -> None:
+    async def ask(quote: Quote) -> Alternative:
+        raise quote.refusal(", who could not be asked")
+
+    request = GenerateRequest.model_validate({"prompt": "x", **HIGH, "max_cost_usd": 0.25})
+    assert made(await bench.service().generate(request, Caller(ask=ask))).applied.quality == "high"
+    with pytest.raises(ConsentNeeded, match="who could not be asked"):
+        await bench.service().generate(request.model_copy(update={"max_cost_usd": None}), Caller(ask=ask))
+
+
 async def test_what_is_cheap_enough_is_not_asked_about(bench: Bench) -> None:
     asked: list[Quote] = []
     request = GenerateRequest(prompt="x", size="1024x1024", quality="low")

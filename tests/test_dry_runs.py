@@ -95,7 +95,10 @@ async def test_a_model_that_is_not_known_is_tried_and_said_to_have_no_price(benc
     told = await rehearse(bench.service(), GenerateRequest(prompt="x", model="gpt-image-9", dry_run=True))
 
     assert told.estimate is None
-    assert told.note == "gpt-image-9 is not known here: its options were not checked, and it has no price."
+    assert told.note == (
+        "gpt-image-9 is not known here (did you mean gpt-image-2?): its options were not checked, and it has "
+        "no price."
+    )
 
 
 async def test_a_file_at_openai_is_edited_without_being_uploaded(bench: Bench) -> None:

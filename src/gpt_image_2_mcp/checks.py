@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date
+from difflib import get_close_matches
 from typing import Final
 
 from gpt_image_2_mcp.capabilities import (
@@ -11,6 +12,7 @@ from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_BYTES,
     MAX_MASK_BYTES,
     MAX_URL_BYTES,
+    MODELS,
     TRANSPARENT_FORMATS,
     WARN_WITHIN,
     Model,
@@ -195,7 +197,9 @@ def warnings(options: RenderOptions, today: date, *, dated: bool = True) -> tupl
     if dated and gone is not None and today < gone <= today + WARN_WITHIN:
         return (f"OpenAI shuts {model_id} down on {gone}; use {replacement(model_id)} from then on.",)
     if find_model(model_id) is None:
-        return (f"{model_id} is not known here: its options were not checked, and it has no price.",)
+        near = get_close_matches(model_id.lower(), [model.id for model in MODELS], n=1, cutoff=0.8)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return (f"{model_id} is not known here{meant}: its options were not checked, and it has no price.",)
     return ()
 
 

@@ -59,16 +59,18 @@ class Terms:
     free: without anybody being asked
     limit: what the caller has the user's word for
     agreed: what a person was asked about and agreed to
+    asks: whether a person can be asked; where one can, a model's word for them is a limit and no consent
     """
 
     free: int | None = None
     limit: int | None = None
     agreed: int = 0
+    asks: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, free: int | None, max_cost_usd: float | None) -> Terms:
-        return cls(free, None if max_cost_usd is None else round(max_cost_usd * MICRO))
+    def of(cls, free: int | None, max_cost_usd: float | None, *, asks: bool = False) -> Terms:
+        return cls(free, None if max_cost_usd is None else round(max_cost_usd * MICRO), asks=asks)
 
     def applied(self, options: RenderOptions) -> RenderOptions:
         """Options as a person has changed them."""
@@ -77,6 +79,10 @@ class Terms:
     def after(self, chosen: Alternative) -> Terms:
         """The terms when a person has chosen."""
         return replace(self, agreed=chosen.price, changes={**self.changes, **chosen.changes})
+
+    def covers(self, quote: Quote) -> bool:
+        """Whether the user's word is there for a quote that could not be put to them."""
+        return self.limit is not None and quote.most <= self.limit
 
     def quote(self, job: ImageJob, today: date) -> Quote | None:
         """What a person must be asked before the job is sent; None where nobody must.
@@ -88,8 +94,7 @@ class Terms:
         known = estimate(job)
         if self.limit is not None:
             self._check_limit(job, known.most if known else None, self.limit, today)
-            return None
-        if self.free is None:
+        if self.free is None or (self.limit is not None and not self.asks):
             return None
         if known is None:
             raise ConsentNeeded(

@@ -11,7 +11,7 @@ from gpt_image_2_mcp.models import StoredImage
 from gpt_image_2_mcp.pictures import Transparency, transparency
 
 REMEDY: Final = (
-    "To have it cut out, edit it with `background` transparent; gpt-image-2.5-flare is the surest at that."
+    "To have it cut out, edit it with `background` transparent; gpt-image-2.5 models are the surest at that."
 )
 
 

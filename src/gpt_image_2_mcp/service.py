@@ -13,10 +13,11 @@ from typing import Final
 
 from anyio.to_thread import run_sync
 
+from gpt_image_2_mcp.alternatives import Alternative
 from gpt_image_2_mcp.checks import warnings
 from gpt_image_2_mcp.consent import Quote, Terms
 from gpt_image_2_mcp.drafts import Defaults, Drafts, turn_options
-from gpt_image_2_mcp.errors import SessionBusy, StorageError
+from gpt_image_2_mcp.errors import ConsentNeeded, SessionBusy, StorageError
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import (
     OPEN_STATES,
@@ -249,11 +250,18 @@ class ImageService:
 
         While they think, no picture is held and no session's turn.
         """
-        terms = Terms.of(self._defaults.confirm_above, request.max_cost_usd)
+        asks = caller.ask is not None
+        terms = Terms.of(self._defaults.confirm_above, request.max_cost_usd, asks=asks)
         while isinstance(entered := await enter(terms), Quote):
             if caller.ask is None:
                 raise entered.refusal()
-            terms = terms.after(await caller.ask(entered))
+            try:
+                chosen = await caller.ask(entered)
+            except ConsentNeeded:
+                if not terms.covers(entered):
+                    raise
+                chosen = Alternative({}, entered.most)
+            terms = terms.after(chosen)
         return entered
 
     async def _rehearse(

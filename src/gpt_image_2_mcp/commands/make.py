@@ -44,7 +44,9 @@ def _command(name: str, help_text: str, request: type[Arguments], make: Make) ->
             parsed = parse_arguments(request, given)
         except InvalidRequest as error:
             fail(error)
-        caller = Caller(ask=ask if sys.stdin.isatty() else None)
+        # Who typed how much it may cost has agreed.
+        asks = sys.stdin.isatty() and getattr(parsed, "max_cost_usd", None) is None
+        caller = Caller(ask=ask if asks else None)
         _make(parsed, lambda service: make(service, parsed, caller), as_json=as_json, sandbox=sandbox)
 
     return click.Command(name, callback=run, params=_parameters(request), help=help_text)
