@@ -52,7 +52,7 @@ def test_a_budget_is_shown_with_what_is_left_and_refuses_what_is_more(
     monkeypatch.setenv("GPT_IMAGE_2_BUDGET_TOTAL_USD", "0.02")
     made = cost(make())
     refused = make(quality="high")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 4
     assert "Call again with quality=low" in refused.stderr
     total = shown()["periods"][-1]
     assert (total["limit_usd"], total["left_usd"]) == (0.02, pytest.approx(0.02 - made))

@@ -6,13 +6,25 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import anyio
 import click
 
 from gpt_image_2_mcp.assembly import open_service
-from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, InputError, InvalidRequest
+from gpt_image_2_mcp.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ConsentDeclined,
+    ConsentNeeded,
+    ImageServerError,
+    InputError,
+    InvalidAnswer,
+    InvalidRequest,
+    OutcomeUnknown,
+    PictureAway,
+    TooDear,
+)
 from gpt_image_2_mcp.logs import configure_logging
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.service import ImageService
@@ -22,8 +34,31 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNKNOWN: Final = 3
+EXIT_REFUSED: Final = 4
+EXIT_STOPPED: Final = 130
+EXIT_CODES: Final = {
+    0: "It is done.",
+    EXIT_FAILED: "It failed. Where a picture is paid for and kept, the sentence on stderr says so.",
+    EXIT_USAGE: "Arguments, inputs or settings are wrong; nothing was sent.",
+    EXIT_UNKNOWN: "It may have been billed, and there is no picture yet: see `operations list`.",
+    EXIT_REFUSED: "A budget, a limit or a person did not allow its price; nothing was sent.",
+    EXIT_STOPPED: "Ctrl-C. A call that was sent goes on, and is found by `operations list`.",
+}
+_CODES: Final[dict[type[ImageServerError], int]] = {
+    InvalidRequest: EXIT_USAGE,
+    InputError: EXIT_USAGE,
+    ConfigurationError: EXIT_USAGE,
+    OutcomeUnknown: EXIT_UNKNOWN,
+    PictureAway: EXIT_UNKNOWN,
+    InvalidAnswer: EXIT_UNKNOWN,
+    BudgetExceeded: EXIT_REFUSED,
+    TooDear: EXIT_REFUSED,
+    ConsentNeeded: EXIT_REFUSED,
+    ConsentDeclined: EXIT_REFUSED,
+}
 
 
 def settings_or_exit(*, sandbox: bool = False) -> Settings:
@@ -38,8 +73,13 @@ def settings_or_exit(*, sandbox: bool = False) -> Settings:
     return replace(settings, sandbox=settings.sandbox or sandbox)
 
 
-def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitable[T]]) -> T:
-    """Run `work` with an open service; an error ends the process with its sentence."""
+def run_with_service(
+    settings: Settings,
+    work: Callable[[ImageService], Awaitable[T]],
+    *,
+    stopped: str = "Stopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations.",
+) -> T:
+    """Run `work` with an open service; an error, or Ctrl-C, ends the process with its sentence."""
 
     async def run() -> T:
         async with open_service(settings) as service:
@@ -50,15 +90,16 @@ def run_with_service(settings: Settings, work: Callable[[ImageService], Awaitabl
     except ImageServerError as error:
         fail(error, settings.redactor())
     except KeyboardInterrupt:
-        click.echo(
-            "\nStopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations.", err=True
-        )
-        sys.exit(130)
+        click.echo(f"\n{stopped}", err=True)
+        sys.exit(EXIT_STOPPED)
 
 
 def fail(error: ImageServerError, redact: Redact = redact) -> NoReturn:
-    """End the process: 2 for what the caller wrote, 1 for what went wrong."""
+    """End the process with what went wrong, and with the exit code of it."""
     click.echo(f"Error: {redact(str(error))}", err=True)
-    sys.exit(
-        EXIT_USAGE if isinstance(error, InvalidRequest | InputError | ConfigurationError) else EXIT_FAILED
-    )
+    sys.exit(exit_code(error))
+
+
+def exit_code(error: ImageServerError) -> int:
+    """One of EXIT_CODES."""
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), EXIT_FAILED)

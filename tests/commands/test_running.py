@@ -1,0 +1,61 @@
+"""What commands share: the exit code tells what became of the money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gpt_image_2_mcp.commands.running import EXIT_CODES, exit_code, fail
+from gpt_image_2_mcp.errors import (
+    BudgetExceeded,
+    ConsentDeclined,
+    ConsentNeeded,
+    ImageServerError,
+    InputError,
+    InvalidAnswer,
+    InvalidRequest,
+    MissingKey,
+    ModerationBlocked,
+    OutcomeUnknown,
+    PictureAway,
+    StorageError,
+    TooDear,
+    Unreachable,
+    UpstreamTimeout,
+)
+
+
+def tree(kind: type[ImageServerError] = ImageServerError) -> Iterator[type[ImageServerError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from tree(child)
+
+
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        (1, (ImageServerError, ModerationBlocked, StorageError, Unreachable)),
+        (2, (InvalidRequest, InputError, MissingKey)),
+        (3, (OutcomeUnknown, UpstreamTimeout, InvalidAnswer, PictureAway)),
+        (4, (BudgetExceeded, TooDear, ConsentNeeded, ConsentDeclined)),
+    ],
+)
+def test_an_error_ends_with_the_code_of_its_kind(
+    code: int, kinds: tuple[type[ImageServerError], ...]
+) -> None:
+    assert {exit_code(kind("x")) for kind in kinds} == {code}
+
+
+def test_every_error_has_a_code_that_is_documented() -> None:
+    assert {exit_code(kind("x")) for kind in tree()} == set(EXIT_CODES) - {0, 130}
+
+
+def test_a_failure_is_told_on_stderr_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        fail(
+            TooDear("It has sk-abc in it.", hint="Ask for less."), lambda text: text.replace("sk-abc", "...")
+        )
+    assert caught.value.code == 4
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "Error: It has ... in it. Ask for less.\n")
