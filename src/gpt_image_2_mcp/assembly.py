@@ -8,13 +8,14 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt_image_2_mcp.batches import Head
 from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ConfigurationError, MissingKey
 from gpt_image_2_mcp.execution import Execution
@@ -22,7 +23,7 @@ from gpt_image_2_mcp.folders import default_output_dir
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
-from gpt_image_2_mcp.ports import Fetch, Gateway, Runner, SessionStore
+from gpt_image_2_mcp.ports import Fetch, Gateway, Manifest, Runner, SessionStore
 from gpt_image_2_mcp.providers import OPENAI, Provider, named, provider_at
 from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
@@ -121,6 +122,21 @@ async def open_ledger(settings: Settings) -> AsyncIterator[SqliteLedger]:
     """The ledger alone; of no run of a server."""
     async with AsyncExitStack() as stack:
         yield SqliteLedger(_open_parts(settings, stack).database, utc_now, settings.budgets)
+
+
+@contextmanager
+def open_manifest(settings: Settings, path: Path) -> Iterator[Manifest]:
+    """The manifest of a batch, for one run at a time.
+
+    Raises:
+        InvalidRequest: another run is at work on it.
+        StorageError: it could not be written.
+    """
+    from gpt_image_2_mcp.stores.manifest import FileManifest, exclusively
+
+    head = Head(state_dir=str(settings.state_dir), sandbox=settings.sandbox)
+    with exclusively(path):
+        yield FileManifest(path, head)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
     "generate": ("make", "Make a picture from a prompt."),
     "edit": ("make", "Edit or combine pictures."),
+    "batch": ("batch", "Make the pictures of a file, in as many runs as it takes."),
     "estimate": ("estimate", "Say what a call would cost; nothing is sent."),
     "models": ("models", "What each model can do and costs, and how sure that is."),
     "operations": ("operations", "Look into the journal of paid calls."),

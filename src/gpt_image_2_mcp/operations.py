@@ -63,13 +63,15 @@ def _silence(_standing: Standing) -> None:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: `client` tells clients apart; `wait_s` is how long it waits from `since` on, on the monotonic
-    clock, None for as long as it takes; `ask` reaches a person, where one can be reached.
+    clock, None for as long as it takes; `ask` reaches a person, where one can be reached; `operation_id` is
+    what a paid call is to be entered as, for a caller who must find it again whatever becomes of them.
     """
 
     client: str = ""
     wait_s: float | None = None
     report: Report = _silence
     ask: Ask | None = None
+    operation_id: str | None = None
     since: float = field(default_factory=time.monotonic)
 
     @property

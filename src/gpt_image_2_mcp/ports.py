@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from gpt_image_2_mcp.batches import Row
 from gpt_image_2_mcp.budgets import By, Spending
 from gpt_image_2_mcp.models import (
     Answer,
@@ -375,3 +376,22 @@ class SessionStore(Protocol):
         """All sessions, the latest used first."""
 
     async def close(self) -> None: ...
+
+
+class Manifest(Protocol):
+    """The record of a batch, which outlives every run of it."""
+
+    async def read(self) -> tuple[Row, ...]:
+        """All rows, in the order they were added.
+
+        Raises:
+            StorageError: it cannot be read, or is no manifest.
+            InvalidRequest: its calls are in another journal than this run's.
+        """
+
+    async def add(self, row: Row) -> None:
+        """Add a row; when this returns it outlives a death.
+
+        Raises:
+            StorageError: it cannot be written.
+        """

@@ -158,7 +158,7 @@ class ImageService:
 
     async def import_image(self, request: ImportRequest, _caller: Caller = LOCAL) -> ImportResult:
         """Take a picture from elsewhere in among ours."""
-        placement = await self._drafts.placement(secrets.token_hex(16), "import", None, None)
+        placement = await self._drafts.placement(new_operation_id(), "import", None, None)
         async with self._loading:
             image = await self._sources.load(request.source)
             return imported(await self._operations.keep(image, placement))
@@ -231,7 +231,7 @@ class ImageService:
         Whether there is a place is decided before anything is awaited, and what `enter` has read to enter
         the call is let go of when it has: those who wait hold no pictures.
         """
-        token = secrets.token_hex(16)
+        token = caller.operation_id or new_operation_id()
         with self._operations.admitted(token, options):
             operation = await self._agreed(request, caller, partial(enter, token))
         if isinstance(operation, DryRunResult):
@@ -343,6 +343,11 @@ class ImageService:
             expected_seconds=None if expected is None else round(expected.usual, 1),
             phase=operation.phase,
         )
+
+
+def new_operation_id() -> str:
+    """An id that no operation has."""
+    return secrets.token_hex(16)
 
 
 def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:

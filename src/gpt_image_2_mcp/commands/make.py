@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,7 +14,8 @@ import click
 from gpt_image_2_mcp.commands.asking import ask
 from gpt_image_2_mcp.commands.options import option
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
-from gpt_image_2_mcp.errors import ImageServerError, InvalidRequest
+from gpt_image_2_mcp.commands.trust import trusting
+from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
@@ -24,11 +24,8 @@ from gpt_image_2_mcp.requests import (
     Shown,
     parse_arguments,
 )
-from gpt_image_2_mcp.roots import folder_of, real_path
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.service import ImageService, PaidResult
-from gpt_image_2_mcp.settings import Settings
-from gpt_image_2_mcp.sources.local import local_path
 
 _POSITIONAL = {"prompt": (1, "PROMPT"), "images": (-1, "IMAGE...")}
 _NOT_FLAGS = {*_POSITIONAL, *Shown.model_fields}
@@ -77,22 +74,10 @@ def _make(
         async with _progress():
             return await work(service)
 
-    settings = _trusting(request, settings_or_exit(sandbox=sandbox))
+    asked = getattr(request, "output_dir", None)
+    settings = trusting(settings_or_exit(sandbox=sandbox), request, output_dir=asked)
     result = run_with_service(settings, with_progress)
     click.echo(result.model_dump_json(indent=2) if as_json else summarize(result))
-
-
-def _trusting(request: Arguments, settings: Settings) -> Settings:
-    """A person is not a model: the folders of what was typed are roots for this run."""
-    try:
-        sources = [*getattr(request, "images", ()), *filter(None, [getattr(request, "mask", None)])]
-        paths = (local_path(source, settings.working_dir) for source in sources)
-        folders = tuple(real_path(path).parent for path in paths if path)
-        asked = getattr(request, "output_dir", None)
-        output_dir = folder_of(asked, settings.working_dir) if asked else settings.output_dir
-    except ImageServerError as error:
-        fail(error)
-    return replace(settings, input_roots=(*settings.input_roots, *folders), output_dir=output_dir)
 
 
 @asynccontextmanager
