@@ -24,6 +24,7 @@ from gpt_image_2_mcp.capabilities import (
 )
 from gpt_image_2_mcp.cli import cli
 from gpt_image_2_mcp.commands.models import in_words
+from gpt_image_2_mcp.commands.running import EXIT_CODES
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
 from gpt_image_2_mcp.pricing import MICRO, output_tokens
 from gpt_image_2_mcp.providers import HOSTS, PROVIDERS, Provider
@@ -99,6 +100,18 @@ to scripts. Any other model id is tried as it is: its options are not checked, a
 - `tried` is sent when asked for though the API may refuse it; `input fidelity` and `complexity` are
   arguments that a model without values for them does not take.
 - Seconds are what a picture of 1024x1024 usually takes.
+"""
+CLI_HEAD: Final = f"""\
+# Command line
+
+{NOTICE}
+
+Results go to stdout, everything else to stderr. `--json` prints what scripts can read, of every command that
+tells something. Settings come from the [environment](settings.md); the README
+[has examples](../README.md#on-the-command-line).
+"""
+CLI_CODES_FOOT: Final = """
+A batch ends with the worst of its lines: 3 before the others, 4 where all that failed failed by their price.
 """
 PROVIDERS_HEAD: Final = f"""\
 # Servers that speak the Images API
@@ -369,6 +382,34 @@ def _provider(provider: Provider) -> Iterator[str]:
     yield _yes(provider.openai_prices)
 
 
+# The command line
+
+
+def cli_page() -> str:
+    """The help of the command line, of each command and of what is below it, and the exit codes."""
+    codes = table(("Code", "Meaning"), ((str(code), meaning) for code, meaning in EXIT_CODES.items()))
+    helps = "".join(map(_help, _commands(cli, [])))
+    return f"{CLI_HEAD}\n## Exit codes\n\n{codes}{CLI_CODES_FOOT}{helps}"
+
+
+def _commands(command: click.Command, name: list[str]) -> Iterator[list[str]]:
+    yield name
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None  # noqa: S101 - the group has just listed it
+            yield from _commands(below, [*name, word])
+
+
+def _help(command: list[str]) -> str:
+    result = CliRunner().invoke(
+        cli, [*command, "--help"], prog_name="gpt-image-2-mcp", terminal_width=HELP_WIDTH
+    )
+    name = " ".join(["gpt-image-2-mcp", *command])
+    return f"\n## {name}\n\n```text\n{result.output}```\n"
+
+
 # The house
 
 
@@ -400,28 +441,6 @@ def golden_tools() -> str:
     return json.dumps(listing, indent=2, ensure_ascii=False) + "\n"
 
 
-def golden_help() -> str:
-    """The help of the command line, of each command and of what is below it."""
-    return "\n".join(map(_help, _commands(cli, [])))
-
-
-def _commands(command: click.Command, name: list[str]) -> Iterator[list[str]]:
-    yield name
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for word in command.list_commands(context):
-            below = command.get_command(context, word)
-            assert below is not None  # noqa: S101 - the group has just listed it
-            yield from _commands(below, [*name, word])
-
-
-def _help(command: list[str]) -> str:
-    result = CliRunner().invoke(
-        cli, [*command, "--help"], prog_name="gpt-image-2-mcp", terminal_width=HELP_WIDTH
-    )
-    return f"$ {' '.join(['gpt-image-2-mcp', *command, '--help'])}\n{result.output}"
-
-
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "tools": tools_table,
     "prompts": prompts_table,
@@ -448,8 +467,8 @@ def documents() -> dict[str, str]:
         "docs/providers.md": providers_page(),
         "docs/tools.md": tools_page(),
         "docs/models.md": models_page(),
+        "docs/cli.md": cli_page(),
         "tests/golden/tools.json": golden_tools(),
-        "tests/golden/help.txt": golden_help(),
     }
 
 

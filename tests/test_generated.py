@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from gpt_image_2_mcp.cli import COMMANDS
 from gpt_image_2_mcp.commands.operations import operations
+from gpt_image_2_mcp.commands.running import EXIT_CODES
+from gpt_image_2_mcp.commands.session import session
 from gpt_image_2_mcp.server.tools import TOOLS
 from gpt_image_2_mcp.sizes import SIZE_PRESETS
 from gpt_image_2_mcp.variables import TABLE
@@ -52,9 +54,12 @@ def test_every_setting_and_every_tool_is_in_each_document_about_them(generate: M
         for name in ("docs/tools.md", "README.md"):
             assert tool.name in documents[name], name
     for command in COMMANDS:
-        assert f"$ gpt-image-2-mcp {command} --help\n" in documents["tests/golden/help.txt"]
-    for subcommand in operations.commands:
-        assert f"$ gpt-image-2-mcp operations {subcommand} --help\n" in documents["tests/golden/help.txt"]
+        assert f"## gpt-image-2-mcp {command}\n" in documents["docs/cli.md"]
+    for group in (operations, session):
+        for subcommand in group.commands:
+            assert f"## gpt-image-2-mcp {group.name} {subcommand}\n" in documents["docs/cli.md"]
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |\n" in documents["docs/cli.md"]
 
 
 def test_costs_are_given_for_every_landscape_preset(generate: ModuleType) -> None:

@@ -23,6 +23,7 @@ from gpt_image_2_mcp.pictures import (
     Preview,
     has_clear_pixels,
     painted_mask,
+    pixels,
     preview,
     transparency,
 )
@@ -42,6 +43,38 @@ def encoded(image: Image.Image, format_: str, **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, format_, **options)
     return buffer.getvalue()
+
+
+# Pixels
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shown"), [(640, 400, (64, 40)), (400, 640, (25, 40)), (30, 20, (30, 20))]
+)
+def test_pixels_are_as_many_as_fit_and_no_more_than_there_are(
+    width: int, height: int, shown: tuple[int, int]
+) -> None:
+    found = pixels(picture(width, height, color="red"), Size(64, 40))
+    assert found.size == Size(*shown)
+    assert found.rgb == bytes((255, 0, 0)) * found.size.pixels
+
+
+def test_what_is_transparent_is_shown_as_chequers() -> None:
+    found = pixels(encoded(Image.new("RGBA", (64, 64)), "PNG"), Size(64, 64))
+    assert set(found.rgb) == {0xCC, 0xFF}
+
+
+def test_a_photograph_is_shown_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = pixels(encoded(Image.new("RGB", (64, 32)), "JPEG", exif=exif), Size(64, 64))
+    assert found.size == Size(32, 64)
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", noise(60, 60)[:5000]])
+def test_what_cannot_be_decoded_has_no_pixels(data: bytes) -> None:
+    with pytest.raises(UndecodablePicture):
+        pixels(data, Size(64, 64))
 
 
 # Previews

@@ -48,6 +48,7 @@ DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/cli.md",
     "docs/reliability.md",
     "docs/settings.md",
     "docs/tools.md",

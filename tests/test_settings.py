@@ -19,6 +19,7 @@ from gpt_image_2_mcp.settings import (
     Settings,
     child_environment,
     read_settings,
+    terminal_variables,
 )
 from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, TABLE
 from tests.support.upstreams import CANARY
@@ -550,3 +551,9 @@ def test_a_child_process_gets_no_openai_setting(monkeypatch: pytest.MonkeyPatch)
 
     assert not [name for name in child if name.startswith("OPENAI_")]
     assert (child["KEPT"], child["GPT_IMAGE_2_SANDBOX"]) == ("1", "1")
+
+
+def test_a_terminal_is_known_by_what_it_says_and_by_nothing_else() -> None:
+    said = terminal_variables({"TERM": "xterm-kitty", "TMUX": "", "NO_COLOR": " ", "OPENAI_API_KEY": KEY})
+
+    assert said == {"TERM": "xterm-kitty"}

@@ -7,21 +7,26 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
     "serve": ("serve", "Serve MCP clients on stdin and stdout (the default) or over HTTP."),
     "demo": ("demo", "Show the main job on the sandbox: no key, no cost."),
     "generate": ("make", "Make a picture from a prompt."),
     "edit": ("make", "Edit or combine pictures."),
+    "session": ("session", "Edit a picture in several turns."),
     "batch": ("batch", "Make the pictures of a file, in as many runs as it takes."),
     "estimate": ("estimate", "Say what a call would cost; nothing is sent."),
     "models": ("models", "What each model can do and costs, and how sure that is."),
     "operations": ("operations", "Look into the journal of paid calls."),
     "spend": ("spend", "Show what was spent and what is left of the budgets."),
     "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
+    "completion": ("completion", "Print the script by which a shell completes this command."),
 }
 
 
@@ -37,6 +42,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"gpt_image_2_mcp.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """As click's, which would load every command to see whether it is hidden."""
+        from click.shell_completion import CompletionItem
+
+        names = (name for name in COMMANDS if name.startswith(incomplete))
+        found = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

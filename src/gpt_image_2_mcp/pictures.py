@@ -122,6 +122,29 @@ def preview(
 
 
 @dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture as rows of pixels, three bytes each."""
+
+    rgb: bytes
+    size: Size
+
+
+def pixels(source: Path | bytes, most: Size, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """A copy within `most`, as large as fits; transparency shows as chequers.
+
+    Raises:
+        UndecodablePicture: as `preview`.
+    """
+    with _opened(source, max_pixels) as image:
+        if image.format != "JPEG" and image.width * image.height > MAX_WHOLE_PIXELS:
+            raise _too_many(_size(image))
+        frame = _upright(_plain(image))
+        frame.thumbnail((most.width, most.height))
+        opaque = _on_chequers(frame) if frame.mode == "RGBA" else frame
+        return Pixels(opaque.tobytes(), _size(opaque))
+
+
+@dataclass(frozen=True, slots=True)
 class Transparency:
     """What part of a picture's pixels is `clear`, and what part at least somewhat `see_through`, from 0 to 1.
 

@@ -38,6 +38,10 @@ _ORIGIN: Final = re.compile(rf"https?://{_HOST.pattern}")
 _IGNORED: Final = {
     "OPENAI_USE_DIRECT_EDITS": "OPENAI_USE_DIRECT_EDITS is ignored: edits go by the edits endpoint anyway."
 }
+_OF_TERMINALS: Final = (
+    *("TERM", "TERM_PROGRAM", "LC_TERMINAL", "COLORTERM", "NO_COLOR"),
+    *("KITTY_WINDOW_ID", "TMUX", "WT_SESSION"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,12 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """This process's environment for a server it starts, with `changes` and without any OpenAI setting."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     return {**kept, **changes}
+
+
+def terminal_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a terminal says of itself; of variables that are set to nothing, none."""
+    read = _Reader(os.environ if environ is None else environ)
+    return {name: value for name in _OF_TERMINALS if (value := read.text(name))}
 
 
 def _settings(environ: Mapping[str, str]) -> Settings:

@@ -107,6 +107,35 @@ def test_a_folder_of_nobody_is_a_usage_error_of_the_folder() -> None:
     assert "output_dir names no folder that can be" in result.stderr
 
 
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stdout is a terminal."""
+    monkeypatch.setattr("gpt_image_2_mcp.commands.make._on_terminal", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-kitty")
+    for name in ("TMUX", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("screen")
+def test_a_terminal_shows_the_picture_below_the_text_unless_told_not_to() -> None:
+    shown = run("generate", "a red fox", *SMALL).stdout
+    assert shown.startswith("Made 1 sandbox picture")
+    assert shown.count("\x1b_Ga=T") == 1
+    for flag in ("--no-show", "--json", "--dry-run"):
+        assert "\x1b" not in run("generate", "a red fox", *SMALL, flag).stdout, flag
+
+
+def test_what_is_no_terminal_gets_text_alone() -> None:
+    assert "\x1b" not in run("generate", "a red fox", *SMALL, "--show").stdout
+
+
+def test_every_picture_is_opened_if_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_paths: list[str] = []
+    monkeypatch.setattr("gpt_image_2_mcp.commands.showing._open", opened_paths.append)
+    made = structured(run("generate", "a red fox", *SMALL, "--n", "2", "--open", "--json"))
+    assert opened_paths == [image["file_path"] for image in made["images"]]
+
+
 def test_edit_takes_images_after_the_prompt(home: Path) -> None:
     (home / "a.png").write_bytes(picture())
     (home / "b.webp").write_bytes(picture(format_="WEBP"))
