@@ -14,6 +14,7 @@ from gpt_image_2_mcp.errors import (
     AuthenticationFailed,
     BudgetExceeded,
     ConfigurationError,
+    ConsentNeeded,
     ImageServerError,
     InputError,
     InvalidRequest,
@@ -21,6 +22,7 @@ from gpt_image_2_mcp.errors import (
     OrganizationNotVerified,
     QuotaExhausted,
     StorageError,
+    TooDear,
 )
 from gpt_image_2_mcp.models import State
 from gpt_image_2_mcp.operations import Caller
@@ -49,14 +51,14 @@ Report = Callable[[Row], None]
 class Step:
     """What is to be done for a line: nothing, collect what was begun, send it, or leave it: nobody knows
     whether it was billed. `row` is its last one; `price` of what is sent, where that is known; `refused`, why
-    it could not be sent now.
+    its price keeps it from being sent in this run.
     """
 
     line: Line
     todo: Literal["nothing", "collect", "send", "ask"]
     row: Row | None = None
     price: CostEstimate | None = None
-    refused: BudgetExceeded | None = None
+    refused: ImageServerError | None = None
 
     @property
     def most_usd(self) -> float | None:
@@ -174,7 +176,7 @@ class BatchRun:
                 except (InvalidRequest, InputError) as error:
                     problems[step.line.number] = f"Line {step.line.number}: {error.message}"
                     return step
-                except BudgetExceeded as error:  # of this moment: it may fit when its turn comes
+                except (BudgetExceeded, TooDear, ConsentNeeded) as error:
                     return replace(step, refused=error)
             known = rehearsed.estimate if isinstance(rehearsed, DryRunResult) else None
             return replace(step, price=known)
@@ -193,6 +195,9 @@ class BatchRun:
     async def _send(self, step: Step, *, hold_price: bool) -> None:
         """The row comes before the call: whatever ends this process, the next run knows whom to ask for."""
         line, operation_id = step.line, new_operation_id()
+        if step.refused:
+            await self._conclude(self._failed(line, operation_id, "failed", step.refused, None))
+            return
         await self._add(self._row(line, operation_id, "sending", most_usd=step.most_usd))
         # A client of its own, so that a line is never taken for one that asks for the same.
         caller = Caller(client=f"batch line {line.id}", operation_id=operation_id)
@@ -212,12 +217,17 @@ class BatchRun:
             state = await self._state_of(operation_id)
             if isinstance(error, _IN_THE_WAY_OF_ALL):
                 self._stopped = error
-            told = {"error": str(error), "code": error.code, "most_usd": most_usd}
-            row = self._row(line, operation_id, _ENDS.get(state or "released", "sending"), **told)
+            end = _ENDS.get(state or "released", "sending")
+            row = self._failed(line, operation_id, end, error, most_usd)
         else:
             row = self._ended(line, operation_id, most_usd, result)
-        await self._add(row)
-        self._report(row)
+        await self._conclude(row)
+
+    def _failed(
+        self, line: Line, operation_id: str, state: str, error: ImageServerError, most_usd: float | None
+    ) -> Row:
+        told = {"error": str(error), "code": error.code, "most_usd": most_usd}
+        return self._row(line, operation_id, state, **told)
 
     def _ended(self, line: Line, operation_id: str, most_usd: float | None, result: PaidResult) -> Row:
         if not isinstance(result, ImageResult):  # the service leaves, and the call goes on
@@ -238,6 +248,10 @@ class BatchRun:
                 **facts,
             }
         )
+
+    async def _conclude(self, row: Row) -> None:
+        await self._add(row)
+        self._report(row)
 
     async def _add(self, row: Row) -> None:
         await self._manifest.add(row)
