@@ -444,12 +444,17 @@ def golden_tools() -> str:
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "tools": tools_table,
     "prompts": prompts_table,
-    "settings": settings_table,
     "costs": costs_table,
     "clients": clients_table,
     "layers": layers_block,
     "modules": modules_table,
 }
+
+
+WITH_BLOCKS: Final = (
+    *("README.md", "docs/architecture.md", "docs/clients.md", "docs/pictures.md", "docs/prices.md"),
+)
+"""Documents that people write, with blocks that the code determines."""
 
 
 def with_blocks(text: str) -> str:
@@ -459,7 +464,7 @@ def with_blocks(text: str) -> str:
 
 def documents() -> dict[str, str]:
     """Each document's path below the root, and what it should hold."""
-    written = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/architecture.md")}
+    written = {name: (ROOT / name).read_text("utf-8") for name in WITH_BLOCKS}
     return {
         **{name: with_blocks(text) for name, text in written.items()},
         ".env.example": env_example(),

@@ -48,7 +48,7 @@ def test_no_document_names_a_place_on_this_machine(generate: ModuleType) -> None
 def test_every_setting_and_every_tool_is_in_each_document_about_them(generate: ModuleType) -> None:
     documents = generate.documents()
     for setting in TABLE:
-        for name in (".env.example", "docs/settings.md", "README.md"):
+        for name in (".env.example", "docs/settings.md"):
             assert setting.name in documents[name], name
     for tool in TOOLS:
         for name in ("docs/tools.md", "README.md"):
@@ -81,7 +81,7 @@ def copy(generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A root of its own with what the generator reads, and no generated file."""
     root = tmp_path / "copy"
     (root / "docs").mkdir(parents=True)
-    for name in ("README.md", "docs/architecture.md", "pyproject.toml"):
+    for name in (*generate.WITH_BLOCKS, "pyproject.toml"):
         (root / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
     (root / generate.PACKAGE).mkdir(parents=True)
     monkeypatch.setattr(generate, "ROOT", root)

@@ -17,6 +17,7 @@ import pytest
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advice
+from gpt_image_2_mcp.batches import parse_lines
 from gpt_image_2_mcp.budgets import Allowance, Budgets, check_fits
 from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_BYTES,
@@ -44,18 +45,25 @@ from gpt_image_2_mcp.variables import TABLE
 from gpt_image_2_mcp.worker import IDLE_S
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = (
-    "README.md",
-    "CHANGELOG.md",
-    "docs/architecture.md",
-    "docs/cli.md",
-    "docs/reliability.md",
-    "docs/settings.md",
-    "docs/tools.md",
-)
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = "\n".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS if name != "docs/cli.md")
+"""All that people read, but the generated help."""
 OTHER_PROGRAMS = frozenset(
-    {"cd", "claude", "command", "echo", "export", "git", "npx", "python3", "uv", "uvx", ".venv/bin/pip"}
+    {
+        "cd",
+        "claude",
+        "command",
+        "echo",
+        "export",
+        "git",
+        "npx",
+        "python",
+        "python3",
+        "uv",
+        "uvx",
+        ".venv/bin/pip",
+    }
 )
 # Read by the original, named where the README tells its users what becomes of it.
 IGNORED_VARIABLES = frozenset({"OPENAI_USE_DIRECT_EDITS"})
@@ -63,13 +71,16 @@ IGNORED_VARIABLES = frozenset({"OPENAI_USE_DIRECT_EDITS"})
 ERRORS_OF_CLIENTS = frozenset({"Tool result is too large"})
 
 
-def blocks(language: str, text: str = README) -> list[str]:
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+
+
+def blocks(language: str, text: str = PAGES) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def section(title: str) -> str:
     """The text under a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", PAGES, re.DOTALL | re.MULTILINE)
     assert found, title
     return found[1]
 
@@ -117,6 +128,7 @@ def test_every_command_and_flag_in_the_shell_blocks_exists() -> None:
         seen.add(name)
         assert {word for word in words if word.startswith("--")} <= flags
     assert {"generate", "edit", "sandbox", "serve"} <= seen
+    assert {"batch", "session start", "session continue"} <= seen
     assert {"operations list", "operations show", "operations recover"} <= seen
 
 
@@ -141,8 +153,13 @@ def test_every_picture_command_in_the_shell_blocks_has_valid_options() -> None:
         command.make_context(name, words)
 
 
-def test_every_failure_of_the_sandbox_in_the_readme_exists() -> None:
-    assert set(re.findall(r"--fail (\w+)", README)) <= set(FAULT_MODES)
+def test_the_lines_of_a_batch_that_are_shown_are_lines_of_a_batch() -> None:
+    (block,) = blocks("jsonl")
+    assert [line.id for line in parse_lines(block.splitlines())] == ["fox", "mug"]
+
+
+def test_every_failure_of_the_sandbox_that_is_named_exists() -> None:
+    assert set(re.findall(r"--fail (\w+)", PAGES)) <= set(FAULT_MODES)
 
 
 def test_the_readmes_other_scripts_exist() -> None:
@@ -288,7 +305,7 @@ def test_the_time_outs_are_those_of_the_code() -> None:
     ):
         assert f"| {name} | {seconds:.0f} |" in text
     assert f"An answer may have {Limits().answer // MB} MB." in text
-    assert f"({limits.first_byte} seconds to the first byte, {limits.total} in all)" in README
+    assert f"({limits.first_byte} seconds to the first byte, {limits.total} in all)" in PAGES
 
 
 def test_the_limits_are_those_of_the_code() -> None:
@@ -303,10 +320,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| An answer of the API | {limits.answer // MB} MB |",
     ):
         assert row in text
-    assert f"sends {limits.in_flight} calls at once and lets {limits.queue} more wait" in README
+    assert f"sends {limits.in_flight} calls at once and lets {limits.queue} more wait" in PAGES
 
 
-def test_the_dearest_picture_costs_what_the_readme_says() -> None:
+def test_the_dearest_picture_costs_what_is_said() -> None:
     model = find_model("gpt-image-2")
     assert model is not None
     tokens = pricing.output_range(model, RenderOptions())
@@ -320,7 +337,7 @@ def test_every_error_that_troubleshooting_quotes_is_one_of_ours() -> None:
     modules = (path.read_text("utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
     # Literals that stand side by side are one text.
     source = re.sub(r'"\s+f?"', "", "\n".join(modules)).lower()
-    quoted = re.findall(r'^### "(.+?)"', README, re.MULTILINE)
+    quoted = re.findall(r'^## "(.+?)"', TROUBLESHOOTING, re.MULTILINE)
     assert len(quoted) >= 10
     for text in quoted:
         if text not in ERRORS_OF_CLIENTS:
