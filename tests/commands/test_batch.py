@@ -48,6 +48,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_pictures_of_a_file_are_made_and_each_is_told_with_its_price(home: Path) -> None:
     result = run("--output-dir", "out")
     assert result.exit_code == 0, result.output
+    assert "2 line(s) to send, at most $0.00" in result.stderr
     assert result.stdout.startswith("2 line(s): 2 done. Cost: $0.0")
     assert len(list((home / "out").glob("image-*.png"))) == 2
     assert sorted(re.findall(r"^\[\d/2\] (\w+): done, \$0", result.stderr, re.MULTILINE)) == ["fox", "hen"]

@@ -121,6 +121,7 @@ def _carry_out(settings: Settings, lines: Sequence[Line], path: Path, order: _Or
             if order.dry_run:
                 click.echo(json.dumps(_planned(plan), indent=2) if order.as_json else _in_words(plan))
                 return 0
+            _announce(plan)
             agreed = order.max_cost_usd is not None or await _agreed(plan, settings.confirm_above)
             rows = await run.run(plan, at_once=order.at_once, hold_prices=agreed)
             _tell(rows, len(lines), run.stopped, as_json=order.as_json)
@@ -178,6 +179,13 @@ async def _agreed(plan: Plan, free: int | None) -> bool:
     if not await run_sync(lambda: click.confirm(f"{most}. Make them?", err=True)):
         raise ConsentDeclined("The batch was not begun.", hint="")
     return True
+
+
+def _announce(plan: Plan) -> None:
+    send, collect = len(plan.of("send")), len(plan.of("collect"))
+    if send or collect:
+        most = usd(_micro(plan.most_usd))
+        click.echo(f"{send} line(s) to send, at most {most}; {collect} to collect.", err=True)
 
 
 class _Progress:
