@@ -50,12 +50,14 @@ class ImageServerError(Exception):
     """Base of the tree.
 
     `message` is one sentence of what happened, `hint` one of what to do next; both are safe to show to a
-    model and to a person: no key, no traceback, no prompt.
+    model and to a person: no key, no traceback, no prompt. `may_be_billed` says that money may have gone
+    though there is no picture (yet).
     """
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     default_hint: ClassVar[str] = ""
+    may_be_billed: bool = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -318,6 +320,7 @@ class EditsRejectModel(Rejected):
 
 class OutcomeUnknown(UpstreamError):
     code = "outcome_unknown"
+    may_be_billed = True
     default_hint = (
         "It may have been made and billed, so it was not sent again: check the usage page before you ask for "
         "the same picture once more."
@@ -336,9 +339,11 @@ class PictureAway(UpstreamError):
     """Calling again would bill another picture; collecting the call fetches this one."""
 
     code = "picture_away"
+    may_be_billed = True
     default_hint = "The picture was made and waits at its address: call get_result to fetch it from there."
 
 
 class InvalidAnswer(UpstreamError):
     code = "invalid_answer"
+    may_be_billed = True
     default_hint = "The call may have been billed; its raw answer is kept for 7 days in the state folder."

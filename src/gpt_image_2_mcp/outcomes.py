@@ -114,7 +114,9 @@ def error_of(operation: Operation, failure: Failure) -> ImageServerError:
         hint = f"The picture is paid for and kept: mend that, then call get_result with {operation.id}."
     elif operation.state == "unknown":
         hint = f"{hint} It is kept as operation {operation.id}."
-    return ImageServerError.revived(failure.code, failure.message, hint)
+    error = ImageServerError.revived(failure.code, failure.message, hint)
+    error.may_be_billed = operation.state in ("received", "unknown")
+    return error
 
 
 def imported(operation: Operation) -> ImportResult:

@@ -240,7 +240,9 @@ class ImageService:
             settled = await self._operations.wait(operation.id, caller)
         except StorageError as error:
             hint = f"The call may be paid for: mend that, then call get_result with {operation.id}."
-            raise StorageError(error.message, hint=hint) from None
+            unread = StorageError(error.message, hint=hint)
+            unread.may_be_billed = True
+            raise unread from None
         return await self._outcome(settled)
 
     async def _agreed(

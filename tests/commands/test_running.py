@@ -47,6 +47,12 @@ def test_an_error_ends_with_the_code_of_its_kind(
     assert {exit_code(kind("x")) for kind in kinds} == {code}
 
 
+def test_what_is_paid_for_and_cannot_be_saved_is_no_mere_failure() -> None:
+    error = StorageError("The disk is full.")
+    error.may_be_billed = True
+    assert exit_code(error) == 3
+
+
 def test_every_error_has_a_code_that_is_documented() -> None:
     assert {exit_code(kind("x")) for kind in tree()} == set(EXIT_CODES) - {0, 130}
 

@@ -19,10 +19,7 @@ from gpt_image_2_mcp.errors import (
     ConsentNeeded,
     ImageServerError,
     InputError,
-    InvalidAnswer,
     InvalidRequest,
-    OutcomeUnknown,
-    PictureAway,
     TooDear,
 )
 from gpt_image_2_mcp.logs import configure_logging
@@ -41,7 +38,7 @@ EXIT_REFUSED: Final = 4
 EXIT_STOPPED: Final = 130
 EXIT_CODES: Final = {
     0: "It is done.",
-    EXIT_FAILED: "It failed. Where a picture is paid for and kept, the sentence on stderr says so.",
+    EXIT_FAILED: "It failed, and nothing was made.",
     EXIT_USAGE: "Arguments, inputs or settings are wrong; nothing was sent.",
     EXIT_UNKNOWN: "It may have been billed, and there is no picture yet: see `operations list`.",
     EXIT_REFUSED: "A budget, a limit or a person did not allow its price; nothing was sent.",
@@ -51,9 +48,6 @@ _CODES: Final[dict[type[ImageServerError], int]] = {
     InvalidRequest: EXIT_USAGE,
     InputError: EXIT_USAGE,
     ConfigurationError: EXIT_USAGE,
-    OutcomeUnknown: EXIT_UNKNOWN,
-    PictureAway: EXIT_UNKNOWN,
-    InvalidAnswer: EXIT_UNKNOWN,
     BudgetExceeded: EXIT_REFUSED,
     TooDear: EXIT_REFUSED,
     ConsentNeeded: EXIT_REFUSED,
@@ -102,4 +96,6 @@ def fail(error: ImageServerError, redact: Redact = redact) -> NoReturn:
 
 def exit_code(error: ImageServerError) -> int:
     """One of EXIT_CODES."""
+    if error.may_be_billed:
+        return EXIT_UNKNOWN
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), EXIT_FAILED)

@@ -23,7 +23,7 @@ def display(paths: Sequence[str]) -> None:
     for path in paths if terminal.way else ():
         try:
             click.echo(terminal.picture(Path(path)), nl=False, color=True)
-        except UndecodablePicture:
+        except (UndecodablePicture, UnicodeEncodeError):  # older code pages of Windows have no blocks
             click.echo(f"{path} cannot be shown here.", err=True)
 
 
