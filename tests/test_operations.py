@@ -88,8 +88,9 @@ async def test_a_picture_that_cannot_be_stored_stays_in_the_spool(bench: Bench) 
     service = bench.service()
     with pytest.raises(
         StorageError, match="The picture is paid for and kept: mend that, then call get_result"
-    ):
+    ) as caught:
         await service.generate(GenerateRequest(prompt="x"))
+    assert caught.value.may_be_billed
     (kept,) = bench.spool.iterdir()
     assert json.loads(kept.read_bytes()) == answer(picture())
     (operation,) = await bench.journal().unfinished()
@@ -102,8 +103,9 @@ async def test_a_picture_that_cannot_be_stored_stays_in_the_spool(bench: Bench) 
 
 async def test_a_refused_call_leaves_nothing_behind(bench: Bench) -> None:
     bench.recorder = canned(400, {"error": {"code": "invalid_value", "message": "no"}})
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected) as caught:
         await bench.service().generate(GenerateRequest(prompt="x"))
+    assert not caught.value.may_be_billed
     assert list(bench.spool.iterdir()) == []
     assert bench.names() == []
     assert len(bench.recorder.posts) == 1
