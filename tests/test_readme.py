@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import get_args
 from urllib.parse import unquote
 
 import click
@@ -17,7 +18,7 @@ import pytest
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advice
-from gpt_image_2_mcp.batches import parse_lines
+from gpt_image_2_mcp.batches import RowState, parse_lines
 from gpt_image_2_mcp.budgets import Allowance, Budgets, check_fits
 from gpt_image_2_mcp.capabilities import (
     MAX_INPUT_BYTES,
@@ -156,6 +157,11 @@ def test_every_picture_command_in_the_shell_blocks_has_valid_options() -> None:
 def test_the_lines_of_a_batch_that_are_shown_are_lines_of_a_batch() -> None:
     (block,) = blocks("jsonl")
     assert [line.id for line in parse_lines(block.splitlines())] == ["fox", "mug"]
+
+
+def test_the_states_of_a_batchs_rows_are_told() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", section("The manifest"), re.MULTILINE)
+    assert rows == ["state", *get_args(RowState)]
 
 
 def test_every_failure_of_the_sandbox_that_is_named_exists() -> None:
