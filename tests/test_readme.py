@@ -344,6 +344,7 @@ def test_every_error_that_troubleshooting_quotes_is_one_of_ours() -> None:
     # Literals that stand side by side are one text.
     source = re.sub(r'"\s+f?"', "", "\n".join(modules)).lower()
     quoted = re.findall(r'^## "(.+?)"', TROUBLESHOOTING, re.MULTILINE)
+    quoted += re.findall(r'^\| "(.+?)"', README, re.MULTILINE)
     assert len(quoted) >= 10
     for text in quoted:
         if text not in ERRORS_OF_CLIENTS:
