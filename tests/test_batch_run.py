@@ -180,6 +180,15 @@ async def test_what_is_in_the_way_of_all_stops_the_batch(bench: Bench) -> None:
     assert len(bench.recorder.posts) == 1
 
 
+async def test_what_errors_say_is_kept_without_secrets(bench: Bench) -> None:
+    rows = Rows()
+    run = BatchRun(bench.service(), rows, bench.clock, redact=lambda text: text.replace("violence", "[...]"))
+    given = lines({"id": "duel", "prompt": "a duel [moderation:input:violence]"})
+    await run.run(await run.plan(given), at_once=1, hold_prices=False)
+    assert "[...]" in (rows.rows[-1].error or "")
+    assert "violence" not in (rows.rows[-1].error or "")
+
+
 async def test_without_a_key_nothing_is_sent(bench: Bench) -> None:
     bench.refusal = MissingKey("No OpenAI API key is set.")
     rows = Rows()

@@ -27,6 +27,7 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.models import State
 from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.ports import Clock, Manifest
+from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import EditRequest, GetResultRequest, Paid
 from gpt_image_2_mcp.results import CostEstimate, DryRunResult, ImageResult
 from gpt_image_2_mcp.service import ImageService, PaidResult, new_operation_id
@@ -93,12 +94,20 @@ class Plan:
 
 
 class BatchRun:
-    """One run over the lines of a batch. `report` is told of every line that comes to an end."""
+    """One run over the lines of a batch. `report` is told of every line that comes to an end; `redact` goes
+    over what errors say before it is told or kept.
+    """
 
     def __init__(
-        self, service: ImageService, manifest: Manifest, clock: Clock, report: Report = lambda _row: None
+        self,
+        service: ImageService,
+        manifest: Manifest,
+        clock: Clock,
+        report: Report = lambda _row: None,
+        redact: Redact = redact,
     ) -> None:
-        self._service, self._manifest, self._clock, self._report = service, manifest, clock, report
+        self._service, self._manifest, self._clock = service, manifest, clock
+        self._report, self._redact = report, redact
         self._history = History()
         self._stopped: ImageServerError | None = None
 
@@ -226,7 +235,7 @@ class BatchRun:
     def _failed(
         self, line: Line, operation_id: str, state: str, error: ImageServerError, most_usd: float | None
     ) -> Row:
-        told = {"error": str(error), "code": error.code, "most_usd": most_usd}
+        told = {"error": self._redact(str(error)), "code": error.code, "most_usd": most_usd}
         return self._row(line, operation_id, state, **told)
 
     def _ended(self, line: Line, operation_id: str, most_usd: float | None, result: PaidResult) -> Row:

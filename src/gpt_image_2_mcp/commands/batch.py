@@ -109,11 +109,11 @@ def _lines(file: Path) -> tuple[Line, ...]:
 
 
 def _carry_out(settings: Settings, lines: Sequence[Line], path: Path, order: _Order) -> int:
-    said = _Progress(len(lines))
+    said, redact = _Progress(len(lines)), settings.redactor()
 
     async def work(service: ImageService) -> int:
         with open_manifest(settings, path) as manifest:
-            run = BatchRun(service, manifest, utc_now, said.line)
+            run = BatchRun(service, manifest, utc_now, said.line, redact)
             plan = await run.plan(lines, retry_unknown=order.retry_unknown)
             if plan.of("ask") and not order.dry_run and await _wants_again(len(plan.of("ask"))):
                 plan = await run.plan(lines, retry_unknown=True)
@@ -124,7 +124,9 @@ def _carry_out(settings: Settings, lines: Sequence[Line], path: Path, order: _Or
             _announce(plan)
             agreed = order.max_cost_usd is not None or await _agreed(plan, settings.confirm_above)
             rows = await run.run(plan, at_once=order.at_once, hold_prices=agreed)
-            _tell(rows, len(lines), run.stopped, as_json=order.as_json)
+            _tell(rows, len(lines), as_json=order.as_json)
+            if run.stopped:
+                click.echo(f"Stopped: {redact(str(run.stopped))}", err=True)
             return _code(rows, len(lines), run.stopped)
 
     stopped = f"Stopped. What was sent goes on; run the same command again to go on from {path.name}."
@@ -234,7 +236,7 @@ def _in_words(plan: Plan) -> str:
     return "\n".join(said)
 
 
-def _tell(rows: Sequence[Row], count: int, stopped: ImageServerError | None, *, as_json: bool) -> None:
+def _tell(rows: Sequence[Row], count: int, *, as_json: bool) -> None:
     cost = sum(row.cost_usd or 0 for row in rows)
     if as_json:
         listed = [row.model_dump(mode="json") for row in rows]
@@ -244,8 +246,6 @@ def _tell(rows: Sequence[Row], count: int, stopped: ImageServerError | None, *, 
         told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
         left = f", {count - len(rows)} not begun" if count > len(rows) else ""
         click.echo(f"{count} line(s): {told or 'nothing'}{left}. Cost: {usd(_micro(cost))}.")
-    if stopped:
-        click.echo(f"Stopped: {stopped}", err=True)
 
 
 def _code(rows: Sequence[Row], count: int, stopped: ImageServerError | None) -> int:
