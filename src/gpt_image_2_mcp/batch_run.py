@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from gpt_image_2_mcp.batches import History, Line, Row, refusal
+from gpt_image_2_mcp.batches import History, Line, Row, RowState, refusal
 from gpt_image_2_mcp.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -38,7 +38,7 @@ _IN_THE_WAY_OF_ALL: Final = (
 )
 """What the next call would meet as well."""
 _PRICED_AT_ONCE: Final = 4
-_ENDS: Final[dict[State, Literal["kept", "failed", "unknown"]]] = {
+_ENDS: Final[dict[State, RowState]] = {
     "received": "kept",
     "released": "failed",
     "unknown": "unknown",
@@ -226,14 +226,14 @@ class BatchRun:
             state = await self._state_of(operation_id)
             if isinstance(error, _IN_THE_WAY_OF_ALL):
                 self._stopped = error
-            end = _ENDS.get(state or "released", "sending")
+            end: RowState = _ENDS.get(state or "released", "sending")
             row = self._failed(line, operation_id, end, error, most_usd)
         else:
             row = self._ended(line, operation_id, most_usd, result)
         await self._conclude(row)
 
     def _failed(
-        self, line: Line, operation_id: str, state: str, error: ImageServerError, most_usd: float | None
+        self, line: Line, operation_id: str, state: RowState, error: ImageServerError, most_usd: float | None
     ) -> Row:
         told = {"error": self._redact(str(error)), "code": error.code, "most_usd": most_usd}
         return self._row(line, operation_id, state, **told)
@@ -245,18 +245,9 @@ class BatchRun:
         cost = result.cost_usd_estimated
         return self._row(line, result.operation_id, "done", files=files, cost_usd=cost, most_usd=most_usd)
 
-    def _row(self, line: Line, operation_id: str, state: str, **facts: Any) -> Row:
-        return Row.model_validate(
-            {
-                "id": line.id,
-                "line": line.number,
-                "digest": line.digest,
-                "state": state,
-                "operation_id": operation_id,
-                "at": self._clock(),
-                **facts,
-            }
-        )
+    def _row(self, line: Line, operation_id: str, state: RowState, **facts: Any) -> Row:
+        told = {"id": line.id, "line": line.number, "digest": line.digest, "at": self._clock(), **facts}
+        return Row(operation_id=operation_id, state=state, **told)
 
     async def _conclude(self, row: Row) -> None:
         await self._add(row)

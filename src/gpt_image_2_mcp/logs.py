@@ -77,9 +77,11 @@ class _Unhurried(logging.Handler):
             self._lines.task_done()
 
 
-def configure_logging(redact: Redact, *, debug: bool, timestamps: bool = False) -> None:
-    """Our lines at INFO (DEBUG if asked), everybody else's at WARNING: libraries log bodies, with prompts."""
+def configure_logging(
+    redact: Redact, *, debug: bool, timestamps: bool = False, usual: int = logging.INFO
+) -> None:
+    """Our lines at `usual` (DEBUG if asked), all others at WARNING: libraries log bodies, with prompts."""
     handler = _Unhurried()
     handler.setFormatter(Lines("%(asctime)s %(process)d " if timestamps else "", redact))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("gpt_image_2_mcp").setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("gpt_image_2_mcp").setLevel(logging.DEBUG if debug else usual)

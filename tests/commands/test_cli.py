@@ -56,6 +56,7 @@ def test_generate_prints_where_the_picture_is(home: Path) -> None:
     assert "Made 1 sandbox picture with gpt-image-2." in result.stdout
     (path,) = (home / ".config").rglob("image-*.png")
     assert str(path) in result.stdout
+    assert result.stderr == "", "the result says all; logs are for those who debug"
     assert opened(path.read_bytes()).size == (1024, 640)
 
 

@@ -55,13 +55,17 @@ _CODES: Final[dict[type[ImageServerError], int]] = {
 }
 
 
-def settings_or_exit(*, sandbox: bool = False) -> Settings:
-    """The settings, with logging set up by them; a wrong one ends the process with its sentence."""
+def settings_or_exit(*, sandbox: bool = False, serving: bool = False) -> Settings:
+    """The settings, with logging set up by them; a wrong one ends the process with its sentence.
+
+    What is done is logged when `serving`; who runs a command is told by its result.
+    """
     try:
         settings = read_settings()
     except ConfigurationError as error:
         fail(error)
-    configure_logging(settings.redactor(), debug=settings.debug)
+    usual = logging.INFO if serving else logging.WARNING
+    configure_logging(settings.redactor(), debug=settings.debug, usual=usual)
     for notice in settings.notices:
         logger.warning(notice)  # nobody may be reading stderr, and only the log does not wait for them
     return replace(settings, sandbox=settings.sandbox or sandbox)

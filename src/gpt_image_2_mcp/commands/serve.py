@@ -28,7 +28,7 @@ def serve(address: str | None) -> None:
 
     Settings come from the environment; see .env.example.
     """
-    settings = settings_or_exit()
+    settings = settings_or_exit(serving=True)
     if address is not None:
         _serve_http(settings, address)
         return
