@@ -18,6 +18,8 @@ from gpt_image_2_mcp.settings import (
     HttpSettings,
     Settings,
     child_environment,
+    key_for_clients,
+    places_of_clients,
     read_settings,
     terminal_variables,
 )
@@ -557,3 +559,20 @@ def test_a_terminal_is_known_by_what_it_says_and_by_nothing_else() -> None:
     said = terminal_variables({"TERM": "xterm-kitty", "TMUX": "", "NO_COLOR": " ", "OPENAI_API_KEY": KEY})
 
     assert said == {"TERM": "xterm-kitty"}
+
+
+def test_the_folders_of_clients_are_the_persons_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    moved = {"XDG_CONFIG_HOME": "/xdg", "CODEX_HOME": "codex", "CLAUDE_CONFIG_DIR": ""}
+    places = places_of_clients(moved)
+    assert (places.home, places.config, places.project) == (home, Path("/xdg"), home)
+    assert places.moved == {"CODEX_HOME": home / "codex"}
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert places_of_clients({"APPDATA": "/appdata"}).config == Path("/appdata")
+
+
+def test_a_key_for_clients_is_read_and_a_file_of_it_only_named(home: Path) -> None:
+    key, file = key_for_clients({"OPENAI_API_KEY": KEY, "OPENAI_API_KEY_FILE": "key"})
+    assert key
+    assert (key.reveal(), file) == (KEY, home / "key")
+    assert key_for_clients({}) == (None, None)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
-import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -25,6 +22,7 @@ COMMANDS: Final = {
     "models": ("models", "What each model can do and costs, and how sure that is."),
     "operations": ("operations", "Look into the journal of paid calls."),
     "spend": ("spend", "Show what was spent and what is left of the budgets."),
+    "config": ("config", "Set an MCP client up: print its snippet, or write it."),
     "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
     "completion": ("completion", "Print the script by which a shell completes this command."),
 }
@@ -68,18 +66,22 @@ def cli(context: click.Context) -> None:
         return
     if sys.stdin.isatty():
         click.echo(context.get_help())
-        click.echo("\nTo use it, put this into your MCP client's configuration:\n")
-        click.echo(json.dumps(_snippet(), indent=2))
+        _show_how_to_use_it()
     else:
         serve = cli.get_command(context, "serve")
         context.invoke(serve)  # type: ignore[arg-type]  # `serve` is in the table
 
 
-def _snippet() -> dict[str, Any]:
-    """The absolute path, since clients with a window start servers with another PATH than the shell's."""
-    command = shutil.which(sys.argv[0]) or sys.argv[0]
-    server = {"command": str(Path(command).absolute()), "env": {"OPENAI_API_KEY": "sk-..."}}
-    return {"mcpServers": {"gpt-image-2": server}}
+def _show_how_to_use_it() -> None:
+    from gpt_image_2_mcp.clients.entries import Wish
+    from gpt_image_2_mcp.clients.files import shown
+    from gpt_image_2_mcp.clients.table import client_named
+    from gpt_image_2_mcp.commands.config import own_launch
+
+    click.echo(
+        "\nTo use it, put this into your MCP client's configuration; `gpt-image-2-mcp config` does it:\n"
+    )
+    click.echo(shown(client_named("cursor"), Wish(own_launch())), nl=False)
 
 
 def main(*arguments: Any) -> None:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from gpt_image_2_mcp import budgets, limits
 from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.capabilities import DEFAULT_MODEL, MAX_PARTIALS
+from gpt_image_2_mcp.clients import places
+from gpt_image_2_mcp.clients.places import Places
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
 from gpt_image_2_mcp.limits import Limit, Limits
@@ -131,6 +133,26 @@ def terminal_variables(environ: Mapping[str, str] | None = None) -> dict[str, st
     """What a terminal says of itself; of variables that are set to nothing, none."""
     read = _Reader(os.environ if environ is None else environ)
     return {name: value for name in _OF_TERMINALS if (value := read.text(name))}
+
+
+def places_of_clients(environ: Mapping[str, str] | None = None) -> Places:
+    """Where this person's clients keep their files."""
+    read = _Reader(os.environ if environ is None else environ)
+    working_dir = _working_dir()
+    moved = {name: path for name in places.VARIABLES if (path := read.path(name, working_dir))}
+    system = places.system_of(sys.platform)
+    return Places(system, Path.home(), working_dir / _config_home(read), working_dir, moved)
+
+
+def key_for_clients(environ: Mapping[str, str] | None = None) -> tuple[Secret | None, Path | None]:
+    """The key, and the file of one, that the environment names; nothing is read from that file.
+
+    Raises:
+        ConfigurationError: it has characters that no key has.
+    """
+    read = _Reader(os.environ if environ is None else environ)
+    key, file = read.header("OPENAI_API_KEY"), read.path("OPENAI_API_KEY_FILE", _working_dir())
+    return Secret(key) if key else None, file
 
 
 def _settings(environ: Mapping[str, str]) -> Settings:

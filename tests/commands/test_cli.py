@@ -190,6 +190,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_on_a_terminal_the_bare_command_shows_help_and_a_snippet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpt_image_2_mcp.cli.sys", _Terminal())
+    monkeypatch.setattr(sys, "argv", _Terminal.argv)
     output = run().output
     assert "Usage: gpt-image-2-mcp" in output
     snippet = json.loads(output[output.index("{") :])
