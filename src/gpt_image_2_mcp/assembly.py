@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Fetch, Gateway, Manifest, Runner, SessionStore
 from gpt_image_2_mcp.providers import OPENAI, Provider, named, provider_at
+from gpt_image_2_mcp.reports import Listing, StateReport
 from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import ImageService
@@ -41,6 +43,8 @@ from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 
 if TYPE_CHECKING:
     import httpx2
+
+    from gpt_image_2_mcp.gateways._upstream import Account
 
 
 def utc_now() -> datetime:
@@ -139,9 +143,33 @@ def open_manifest(settings: Settings, path: Path) -> Iterator[Manifest]:
         yield FileManifest(path, head)
 
 
+async def list_models(settings: Settings) -> Listing:
+    """What the API lists for the key; free of charge, and over in seconds."""
+    from gpt_image_2_mcp.gateways._upstream import Upstream
+    from gpt_image_2_mcp.gateways.listing import BRIEF, list_models
+
+    upstream = Upstream(_account(settings, open_provider(settings)), timeouts=BRIEF)
+    try:
+        return await list_models(upstream)
+    finally:
+        await upstream.close()
+
+
+def inspect_state(settings: Settings) -> StateReport:
+    """How the state file stands, which is neither made nor changed. Blocks."""
+    from gpt_image_2_mcp.stores.inspection import inspect
+
+    return inspect(state_dir_of(settings))
+
+
+def state_dir_of(settings: Settings) -> Path:
+    """The state folder; a sandbox has one of its own, so that no picture of it gets billed."""
+    return settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What stands on the state folder; a sandbox has one of its own, so that no picture of it gets billed."""
+    """What stands on the state folder."""
 
     state_dir: Path
     database: Database
@@ -153,7 +181,7 @@ class _Parts:
 
 
 def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
-    state_dir = settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
+    state_dir = state_dir_of(settings)
     database = Database(state_dir)
     stack.push_async_callback(database.close)
     keeps_sessions = settings.session_store == "sqlite"
@@ -221,19 +249,24 @@ def open_roots(settings: Settings) -> tuple[Roots, Roots]:
     return Roots.of(*reading_roots(writing, settings.input_roots)), Roots.of(*writing)
 
 
-def _defaults(settings: Settings, roots: Roots) -> Defaults:
+def output_dir_of(settings: Settings, roots: Roots, asked: str | None = None) -> OutputDir:
+    """The folder of calls that ask for that one, or for none.
+
+    Raises:
+        StorageError: it is none that may be written to.
+    """
     default = settings.output_dir or default_output_dir(settings.config_home, settings.working_dir)
+    return choose_output_dir(
+        asked, default, settings.working_dir, roots, allow_unsafe=settings.allow_unsafe_output_dir
+    )
 
-    def output_dir(asked: str | None) -> OutputDir:
-        return choose_output_dir(
-            asked, default, settings.working_dir, roots, allow_unsafe=settings.allow_unsafe_output_dir
-        )
 
+def _defaults(settings: Settings, roots: Roots) -> Defaults:
     provider = open_provider(settings)
     missing = None if _has_key(settings, provider) else MissingKey(f"No {provider.title} API key is set.")
     return Defaults(
         settings.model,
-        output_dir,
+        partial(output_dir_of, settings, roots),
         settings.sandbox,
         missing,
         partial_images=settings.partial_images,
@@ -258,7 +291,7 @@ def _has_key(settings: Settings, provider: Provider) -> bool:
 
 def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
     """The route to the API; to the sandbox it is the same route over another transport."""
-    from gpt_image_2_mcp.gateways._upstream import Account, Upstream
+    from gpt_image_2_mcp.gateways._upstream import Upstream
     from gpt_image_2_mcp.gateways.fallback import FallbackGateway
     from gpt_image_2_mcp.gateways.images import ImagesGateway
     from gpt_image_2_mcp.gateways.keyless import KeylessGateway
@@ -270,19 +303,12 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
             f"OPENAI_FORCE_RESPONSES_EDITS is set, and {provider.title} has no such route.",
             hint="Take it out of the client's configuration and restart.",
         )
-    if settings.sandbox:
-        account = Account("http://sandbox/v1", Secret("sandbox"))
-        upstream = Upstream(account, _sandbox_transport, max_answer=most)
-    else:
-        account = Account(
-            settings.base_url,
-            settings.api_key or Secret(""),
-            settings.organization,
-            settings.project,
-            provider.key_header,
-            provider.title,
-        )
-        upstream = Upstream(account, max_answer=most)
+    account = _account(settings, provider)
+    upstream = (
+        Upstream(account, _sandbox_transport, max_answer=most)
+        if settings.sandbox
+        else Upstream(account, max_answer=most)
+    )
     stack.push_async_callback(upstream.close)
     gateway = FallbackGateway(
         ImagesGateway(upstream, provider, _fetching(settings), stream=settings.stream),
@@ -291,6 +317,21 @@ def open_gateway(settings: Settings, stack: AsyncExitStack) -> Gateway:
         detour=provider.responses,
     )
     return gateway if _has_key(settings, provider) else KeylessGateway(gateway)
+
+
+def _account(settings: Settings, provider: Provider) -> Account:
+    from gpt_image_2_mcp.gateways._upstream import Account
+
+    if settings.sandbox:
+        return Account("http://sandbox/v1", Secret("sandbox"))
+    return Account(
+        settings.base_url,
+        settings.api_key or Secret(""),
+        settings.organization,
+        settings.project,
+        provider.key_header,
+        provider.title,
+    )
 
 
 def _fetching(settings: Settings) -> Fetch:

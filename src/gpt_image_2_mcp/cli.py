@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "operations": ("operations", "Look into the journal of paid calls."),
     "spend": ("spend", "Show what was spent and what is left of the budgets."),
     "config": ("config", "Set an MCP client up: print its snippet, or write it."),
+    "doctor": ("doctor", "Look whether all is well, free of charge, and say what to do."),
     "sandbox": ("sandbox", "Serve the sandbox Images API on this machine."),
     "completion": ("completion", "Print the script by which a shell completes this command."),
 }

@@ -50,6 +50,14 @@ class Spooled(NamedTuple):
     images_per_minute: int | None
 
 
+class Reply(NamedTuple):
+    """The answer to a small request; `document` is empty where there is a `refusal`."""
+
+    headers: Mapping[str, str]
+    document: dict[str, Any]
+    refusal: UpstreamError | None
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds. gpt-image-2 at high quality takes 155-280 s, so the first byte may be long in coming.
@@ -162,19 +170,33 @@ class Upstream:
         files: Sequence[FilePart] | None = None,
     ) -> dict[str, Any]:
         """One small request that costs nothing, such as a file upload; its JSON object."""
+        reply = await self.ask(method, path, data=data, files=files)
+        if reply.refusal:
+            raise reply.refusal
+        return reply.document
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: Mapping[str, str] | None = None,
+        files: Sequence[FilePart] | None = None,
+    ) -> Reply:
+        """Such a request, a refusal of which is an answer too."""
         async with self._translated():
             response = await self._open().request(method, path, data=data, files=files)
-            if not response.is_success:
-                raise self._rejection(response, response.content[:_MAX_ERROR_BYTES])
-            try:
-                document = response.json()
-            except (ValueError, RecursionError):
-                document = None
-            if not isinstance(document, dict):
-                raise UpstreamError(
-                    f"The API's answer to {method} {path.split('/')[0]} is not a JSON object."
-                )
-            return document
+        if not response.is_success:
+            refusal = self._rejection(response, response.content[:_MAX_ERROR_BYTES])
+            return Reply(response.headers, {}, refusal)
+        try:
+            document = response.json()
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict):
+            return Reply(response.headers, document, None)
+        what = f"The API's answer to {method} {path.split('/')[0]} is not a JSON object."
+        return Reply(response.headers, {}, UpstreamError(what))
 
     async def fetch(self, address: str) -> bytes | None:
         """What stands at an address of the API's own server; None if nothing does, or far too much."""
