@@ -6,8 +6,10 @@ import ast
 import json
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,10 @@ from gpt_image_2_mcp.capabilities import (
     find_model,
 )
 from gpt_image_2_mcp.cli import cli
+from gpt_image_2_mcp.clients.entries import Launch, Wish
+from gpt_image_2_mcp.clients.files import shown
+from gpt_image_2_mcp.clients.places import Places
+from gpt_image_2_mcp.clients.table import CLIENTS, Client
 from gpt_image_2_mcp.commands.models import in_words
 from gpt_image_2_mcp.commands.running import EXIT_CODES
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage, Usage
@@ -358,6 +364,43 @@ def _client(profile: Profile) -> Iterator[str]:
     yield _yes(not profile.hides_images)
 
 
+def setups() -> str:
+    """What each client needs in its file; those that need the same stand together."""
+    wish = Wish(Launch("/absolute/path/to/gpt-image-2-mcp"))
+    texts = {client.name: shown(client, wish) for client in CLIENTS}
+    return "\n".join(
+        _setup([client for client in CLIENTS if texts[client.name] == text], text)
+        for text in dict.fromkeys(texts.values())
+    )
+
+
+def _setup(clients: list[Client], text: str) -> str:
+    title = " and ".join(client.title for client in clients)
+    rows = "".join(map(_files, clients))
+    language = "toml" if clients[0].format == "toml" else "json"
+    notes = "".join(f"\n{textwrap.fill(client.note, 118)}\n" for client in clients if client.note)
+    return f"### {title}\n\n{rows}\n```{language}\n{text}```\n{notes}"
+
+
+def _files(client: Client) -> str:
+    """Where its file is, with what differs by system and by project."""
+    usual, mac, windows = (client.path(places).as_posix() for places in _PLACES)
+    known = [f"`{usual}`", *([f"on macOS `{mac}`"] if mac != usual else [])]
+    if windows.replace("%USERPROFILE%", "~") != usual:
+        known.append(f"on Windows `{windows}`")
+    if client.project:
+        known.append(f"for one project `{client.project}`")
+    return f"- `gpt-image-2-mcp config {client.name}`: {', '.join(known)}\n"
+
+
+_LINUX: Final = Places("linux", Path("~"), Path("~/.config"), Path())
+_PLACES: Final = (
+    _LINUX,
+    replace(_LINUX, system="macos"),
+    replace(_LINUX, system="windows", home=Path("%USERPROFILE%"), config=Path("%APPDATA%")),
+)
+
+
 # Servers
 
 
@@ -446,6 +489,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "prompts": prompts_table,
     "costs": costs_table,
     "clients": clients_table,
+    "setups": setups,
     "layers": layers_block,
     "modules": modules_table,
 }

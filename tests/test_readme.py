@@ -181,7 +181,11 @@ def test_the_readmes_other_scripts_exist() -> None:
 
 def test_every_json_snippet_parses_and_names_the_server_alike() -> None:
     snippets = [json.loads(block) for block in blocks("json")]
-    servers = [s.get("mcpServers") or s.get("servers") for s in snippets if "model" not in s]
+    servers = [
+        s.get("mcpServers") or s.get("servers") or s.get("context_servers")
+        for s in snippets
+        if "model" not in s
+    ]
     assert len(servers) >= 6
     for entry in servers:
         server = entry["gpt-image-2"]

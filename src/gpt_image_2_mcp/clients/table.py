@@ -34,6 +34,8 @@ class Client:
     env: variables that its servers are given beside the key
     inputs: what the client is to ask the person for
     start_s: seconds it gives a server to start, where that is known
+    restart: how it is made to read its file again
+    note: what else people should know of it, for the README
     source: where all this is from
     """
 
@@ -52,6 +54,7 @@ class Client:
     inputs: tuple[dict[str, Any], ...] = ()
     start_s: float | None = None
     restart: str = "Restart it, for it reads the file at its start."
+    note: str = ""
 
     def path(self, places: Places, *, project: bool = False) -> Path:
         """Its file.
@@ -86,6 +89,8 @@ CLIENTS: Final = (
         # It starts servers outside of any project: "/" on macOS, AppData on Windows.
         env=_PICTURES,
         restart="Quit it wholly and start it again.",
+        note="It takes at most 1 MB a result, so larger pictures are shown as previews. It starts servers "
+        "outside of any project, hence the folder.",
     ),
     Client(
         "claude-code",
@@ -99,6 +104,9 @@ CLIENTS: Final = (
         before=(("type", "stdio"),),
         start_s=30,  # MCP_TIMEOUT changes it
         restart="Start a new session; `claude mcp list` tells whether it connects.",
+        note="`${OPENAI_API_KEY:-}` takes the key from the shell that starts it. It moves a call to the "
+        "background after two minutes; if you like that better than a hand-off, set "
+        "`GPT_IMAGE_2_WAIT_SECONDS` to `0`: it waits for half an hour.",
     ),
     Client(
         "cursor",
@@ -123,6 +131,7 @@ CLIENTS: Final = (
             {"type": "promptString", "id": "openai-key", "description": "OpenAI API key", "password": True},
         ),
         restart="Start the server from the file or with `MCP: List Servers`; it asks for the key once.",
+        note="It asks for the key once and keeps it.",
     ),
     Client(
         "codex",
@@ -137,6 +146,8 @@ CLIENTS: Final = (
         after=(("startup_timeout_sec", 60), ("tool_timeout_sec", 600)),
         start_s=10,
         restart="Start it anew from a shell that has OPENAI_API_KEY.",
+        note="The key is taken from the shell that starts it. Without the last lines it waits 10 seconds for "
+        "the start, and, by its version, 60 to 300 seconds for a picture.",
     ),
     Client(
         "gemini-cli",
@@ -150,6 +161,7 @@ CLIENTS: Final = (
         key="${OPENAI_API_KEY}",
         after=(("timeout", 600_000),),
         restart="Start it anew from a shell that has OPENAI_API_KEY.",
+        note="The key is taken from the shell that starts it. It starts servers in folders that you trust.",
     ),
     Client(
         "windsurf",
@@ -171,6 +183,7 @@ CLIENTS: Final = (
         servers="context_servers",
         before=(("source", "custom"),),
         restart="It takes the change up at once.",
+        note="The file is that of all its settings.",
     ),
     Client(
         "cline",
@@ -184,6 +197,7 @@ CLIENTS: Final = (
         after=(("timeout", 300),),
         env={"GPT_IMAGE_2_WAIT_SECONDS": "290"},
         restart="Restart the server in its MCP panel.",
+        note="It waits 60 seconds unless it is told to wait longer; the server is told how long it has.",
     ),
     Client(
         "lm-studio",
