@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Literal
 
 from gpt_image_2_mcp.errors import UpstreamError
+
+Fault = Literal["damaged", "unusable", "passing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class StateReport:
     """How a state file stands.
 
     schema: the version that it was written by; None where there is no file
-    trouble: why it cannot be read, or what is damaged in it
+    fault: it is damaged; or it cannot be used from here; or just now it cannot be looked into
+    trouble: what SQLite or the system says of that
     unfinished, lost: operations that are under way, and those whose outcome is not known
     since: when the longest unfinished one was last heard of
     verified: whether the last call that tells was let through, or refused for an organization not verified
@@ -36,6 +40,7 @@ class StateReport:
 
     schema: int | None
     supported: int
+    fault: Fault | None = None
     trouble: str = ""
     unfinished: int = 0
     lost: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -73,11 +74,41 @@ async def test_files_of_other_versions_are_not_read_further(tmp_path: Path) -> N
         assert inspect(tmp_path) == StateReport(version, SCHEMA_VERSION)
 
 
-async def test_what_is_no_database_or_cannot_be_reached_is_trouble(tmp_path: Path) -> None:
+async def test_what_is_no_database_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "state.sqlite3").write_bytes(b"no database" * 100)
-    assert "not a database" in inspect(tmp_path).trouble
-    (tmp_path / "state" / "state.sqlite3").mkdir(parents=True)
-    assert inspect(tmp_path / "state").trouble
+    report = inspect(tmp_path)
+    assert (report.fault, "not a database" in report.trouble) == ("damaged", True)
+
+
+async def test_pages_that_were_overwritten_are_damage(tmp_path: Path) -> None:
+    path = await entered(tmp_path, {"state": "sent"})
+    data = bytearray(path.read_bytes())
+    data[4096:8192] = b"\xff" * 4096
+    path.write_bytes(data)
+    assert inspect(tmp_path).fault == "damaged"
+
+
+async def test_what_is_no_file_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "state.sqlite3").mkdir()
+    report = inspect(tmp_path)
+    assert (report.fault, bool(report.trouble)) == ("unusable", True)
+
+
+async def test_a_process_that_died_while_it_wrote_left_no_damage(tmp_path: Path) -> None:
+    path, copy = await entered(tmp_path / "one", {"state": "sent"}), tmp_path / "two"
+    copy.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN IMMEDIATE")
+        db.execute("CREATE TABLE large (text)")
+        db.executemany("INSERT INTO large VALUES (?)", [("x" * 3000,)] * 100)
+        for each in path.parent.iterdir():
+            shutil.copy(each, copy)
+        assert inspect(path.parent).fault == "passing"
+        db.execute("ROLLBACK")
+    report = inspect(copy)
+    assert (report.fault, "readonly" in report.trouble) == ("passing", True)
+    await entered(copy)
+    assert inspect(copy).unfinished == 1
 
 
 async def test_a_look_that_takes_too_long_is_given_up(
@@ -86,4 +117,5 @@ async def test_a_look_that_takes_too_long_is_given_up(
     await entered(tmp_path, *[{"state": "sent"}] * 3)
     monkeypatch.setattr(inspection, "_LONGEST_S", -1.0)
     monkeypatch.setattr(inspection, "_STEPS", 1)
-    assert "interrupted" in inspect(tmp_path).trouble
+    report = inspect(tmp_path)
+    assert (report.fault, report.trouble) == ("passing", "interrupted")

@@ -8,11 +8,28 @@ from pathlib import Path
 from typing import Final
 
 from gpt_image_2_mcp.budgets import Period, Spending, usd
-from gpt_image_2_mcp.diagnosis.findings import Finding
-from gpt_image_2_mcp.reports import StateReport
+from gpt_image_2_mcp.diagnosis.findings import Finding, Status
+from gpt_image_2_mcp.reports import Fault, StateReport
 
 _STALE: Final = timedelta(minutes=15)
 """No call takes so long: who was at it is gone."""
+_FAULTS: Final[dict[Fault, tuple[Status, str, str]]] = {
+    "damaged": (
+        "fail",
+        "is damaged",
+        "Move state.sqlite3 away and keep it; answers in spool/ stay. A new one is made.",
+    ),
+    "unusable": (
+        "fail",
+        "cannot be used",
+        "Set GPT_IMAGE_2_STATE_DIR to a local folder that can be written.",
+    ),
+    "passing": (
+        "warn",
+        "could not be looked into now",
+        "Run it again; `gpt-image-2-mcp operations` opens the file and mends what a process left that died.",
+    ),
+}
 _PURSES: Final = {"session": "this run", "day": "today", "month": "this month", "total": "in all"}
 
 
@@ -26,14 +43,15 @@ def look_at_state(report: StateReport, folder: Path, now: datetime) -> Iterator[
 
 def is_usable(report: StateReport) -> bool:
     """Whether calls can be read from it."""
-    return not report.trouble and report.schema is not None and 0 < report.schema <= report.supported
+    return not report.fault and report.schema is not None and 0 < report.schema <= report.supported
 
 
 def _state_file(report: StateReport, folder: Path) -> Finding:
-    if report.trouble:
-        what = f"The state file in {folder} cannot be read or is damaged ({report.trouble[:200]})."
-        remedy = "Move state.sqlite3 away and keep it; answers in spool/ stay. A new one is made."
-        return Finding("state file", "fail", what, remedy)
+    if report.fault:
+        status, what, remedy = _FAULTS[report.fault]
+        return Finding(
+            "state file", status, f"The state file in {folder} {what} ({report.trouble[:200]}).", remedy
+        )
     if report.schema is None:
         return Finding("state file", "ok", f"There is none in {folder} yet; it is made at the first call.")
     if report.schema > report.supported:

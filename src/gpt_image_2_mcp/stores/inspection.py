@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Final
 
 from gpt_image_2_mcp.models import OPEN_STATES
-from gpt_image_2_mcp.reports import StateReport
+from gpt_image_2_mcp.reports import Fault, StateReport
 from gpt_image_2_mcp.stores.sqlite import SCHEMA_VERSION
 
 _LONGEST_S: Final = 8.0
 _STEPS: Final = 100_000
 """Of SQLite's machine, from one look at the clock to the next."""
 _OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
+# Somebody writes; it is large; a process died while it wrote, which whoever writes next undoes (3.40.1).
+_PASSING: Final = (
+    *("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_INTERRUPT"),
+    *("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"),
+)
 # Without FILTER: Python 3.11 of RHEL 8 stands on SQLite 3.26.
 _COUNTS: Final = f"""
 SELECT coalesce(sum(state != 'unknown'), 0), min(CASE WHEN state != 'unknown' THEN changed_at END),
@@ -40,7 +45,14 @@ def inspect(folder: Path) -> StateReport:
         with closing(sqlite3.connect(address, uri=True, timeout=2)) as db:
             return _inspected(db)
     except (sqlite3.Error, OSError) as error:
-        return StateReport(0, SCHEMA_VERSION, trouble=str(error))
+        return StateReport(0, SCHEMA_VERSION, _fault(error), str(error))
+
+
+def _fault(error: Exception) -> Fault:
+    if type(error) is sqlite3.DatabaseError:  # the subclasses are of use, not of damage
+        return "damaged"
+    name = getattr(error, "sqlite_errorname", "")
+    return "passing" if name.startswith(_PASSING) else "unusable"
 
 
 def _inspected(db: sqlite3.Connection) -> StateReport:
@@ -48,8 +60,10 @@ def _inspected(db: sqlite3.Connection) -> StateReport:
     db.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (damage,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if damage != "ok" or not 0 < version <= SCHEMA_VERSION:
-        return StateReport(version, SCHEMA_VERSION, trouble="" if damage == "ok" else damage)
+    if damage != "ok":
+        return StateReport(version, SCHEMA_VERSION, "damaged", damage)
+    if not 0 < version <= SCHEMA_VERSION:
+        return StateReport(version, SCHEMA_VERSION)
     unfinished, since, lost = db.execute(_COUNTS).fetchone()
     told = db.execute(_TOLD).fetchone()
     return StateReport(
