@@ -18,6 +18,7 @@ from gpt_image_2_mcp.settings import (
     HttpSettings,
     Settings,
     child_environment,
+    environment_of_clients,
     key_for_clients,
     places_of_clients,
     read_settings,
@@ -576,3 +577,14 @@ def test_a_key_for_clients_is_read_and_a_file_of_it_only_named(home: Path) -> No
     assert key
     assert (key.reveal(), file) == (KEY, home / "key")
     assert key_for_clients({}) == (None, None)
+
+
+def test_a_server_that_is_tried_for_a_client_has_no_setting_of_this_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("GPT_IMAGE_2_STREAM", "maybe")
+    monkeypatch.setenv("LANG", "C")
+    found = environment_of_clients({"GPT_IMAGE_2_SANDBOX": "1"})
+    assert found["LANG"] == "C"
+    assert {name for name in found if name.startswith(("OPENAI_", "GPT_IMAGE_2_"))} == {"GPT_IMAGE_2_SANDBOX"}

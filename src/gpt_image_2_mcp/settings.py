@@ -155,6 +155,13 @@ def key_for_clients(environ: Mapping[str, str] | None = None) -> tuple[Secret | 
     return Secret(key) if key else None, file
 
 
+def environment_of_clients(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a server as a client would start it: with no setting of this shell."""
+    inherited = child_environment({}).items()
+    kept = {name: value for name, value in inherited if not name.startswith("GPT_IMAGE_2_")}
+    return {**kept, **changes}
+
+
 def _settings(environ: Mapping[str, str]) -> Settings:
     read = _Reader(environ)
     working_dir = _working_dir()

@@ -70,8 +70,16 @@ async def test_a_server_without_our_tools_is_not_ours(home: Path) -> None:
     assert "does not start the server: It ended." in said.what
 
 
+async def test_an_entry_that_is_given_no_key_is_worth_a_look(home: Path) -> None:
+    cursor(home, **{"gpt-image-2": {"command": sys.executable, "env": {"GPT_IMAGE_2_MODEL": "gpt-image-2"}}})
+    (found,) = await told(home, Started())
+    assert (found.status, "given no key" in found.what) == ("warn", True)
+    assert "OPENAI_API_KEY_FILE" in found.remedy
+
+
 async def test_a_command_that_is_found_by_path_is_worth_a_look(home: Path) -> None:
-    cursor(home, **{"gpt-image-2-mcp": {"command": "sh", "args": ["gpt-image-2-mcp"]}})
+    entry = {"command": "sh", "args": ["gpt-image-2-mcp"], "env": {"OPENAI_API_KEY_FILE": "/k"}}
+    cursor(home, **{"gpt-image-2-mcp": entry})
     (found,) = await told(home, Started())
     assert found.status == "warn"
     assert found.remedy.endswith("config cursor --write --name gpt-image-2-mcp`.")
@@ -103,8 +111,16 @@ async def test_offline_nothing_is_started_that_may_fetch_itself(home: Path, monk
 
 
 async def test_a_file_that_cannot_be_read_keeps_no_other_from_being_read(home: Path) -> None:
-    cursor(home, **{"gpt-image-2": {"command": sys.executable}})
+    cursor(home, **{"gpt-image-2": {"command": sys.executable, "env": {"GPT_IMAGE_2_SANDBOX": "1"}}})
     (home / ".codex").mkdir()
     (home / ".codex" / "config.toml").write_text("[")
     found = await told(home, Started())
     assert [(each.name, each.status) for each in found] == [("codex", "warn"), ("cursor: gpt-image-2", "ok")]
+
+
+async def test_a_command_that_fetches_itself_first_is_slow_and_not_broken(home: Path) -> None:
+    (home / "uvx").write_text("#!/bin/sh\n")
+    (home / "uvx").chmod(0o755)
+    cursor(home, **{"gpt-image-2": {"command": str(home / "uvx"), "args": ["gpt-image-2-mcp"]}})
+    (found,) = await told(home, Started(Trial(said="It did not answer.", is_slow=True)))
+    assert (found.status, "uv tool install" in found.remedy) == ("warn", True)

@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import click
@@ -37,7 +36,7 @@ from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.reports import Trial
 from gpt_image_2_mcp.server.trial import try_out
-from gpt_image_2_mcp.settings import Settings, child_environment, places_of_clients, read_settings
+from gpt_image_2_mcp.settings import Settings, environment_of_clients, places_of_clients, read_settings
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -159,5 +158,5 @@ async def _state(settings: Settings) -> list[Finding]:
 async def _try_out(command: str, args: list[str], env: Mapping[str, str], within_s: float) -> Trial:
     """As the client would; but a server that starts goes on with calls, so it is given a state of its own."""
     with tempfile.TemporaryDirectory(prefix="gpt-image-2-doctor-", ignore_cleanup_errors=True) as state:
-        environment: dict[str, Any] = {**env, "GPT_IMAGE_2_STATE_DIR": str(Path(state))}
-        return await try_out(command, args, child_environment(environment), within_s)
+        environment = {**env, "GPT_IMAGE_2_STATE_DIR": state}
+        return await try_out(command, args, environment_of_clients(environment), within_s)

@@ -26,9 +26,9 @@ class Finding:
     remedy: str = ""
 
     @classmethod
-    def of(cls, name: str, error: ImageServerError, status: Status = "fail") -> Finding:
-        """The finding that an error is."""
-        return cls(name, status, error.message, error.hint)
+    def of(cls, name: str, error: ImageServerError) -> Finding:
+        """The failure that an error is."""
+        return cls(name, "fail", error.message, error.hint)
 
 
 Look = Callable[[], Awaitable[Iterable[Finding]]]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.clients.entries import entries_of_ours
+from gpt_image_2_mcp.clients.entries import KEY_FILE, entries_of_ours
 from gpt_image_2_mcp.clients.files import read_document
 from gpt_image_2_mcp.clients.places import Places
 from gpt_image_2_mcp.clients.table import CLIENTS, KEY, PLACEHOLDER, Client
@@ -54,6 +54,12 @@ class Setup:
     def env(self) -> dict[str, str]:
         env = self.entry.get("env")
         return {str(k): str(v) for k, v in env.items()} if isinstance(env, Mapping) else {}
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether nothing can give it one: the client has no way but `env`, and there it is not."""
+        named = {KEY, KEY_FILE, "GPT_IMAGE_2_SANDBOX"} & set(self.env)
+        return self.client.key == PLACEHOLDER and not self.client.inherits and not named
 
     @property
     def is_off(self) -> bool:
@@ -131,6 +137,9 @@ async def _tried(setup: Setup, try_out: TryOut, *, offline: bool) -> Finding:
             f"Run it by hand: {' '.join([setup.command, *setup.args])} --version; or {_anew(setup)}",
         )
     what = f"The command in {setup.path} starts the server, with {len(trial.tools)} tools."
+    if setup.lacks_key:
+        remedy = f"Put {KEY} or {KEY_FILE} into `env` there: {setup.client.title} hands nothing else on."
+        return Finding(setup.title, "warn", f"{what} It is given no key.", remedy)
     if not Path(setup.command).is_absolute():
         remedy = f"It is found by PATH, which clients with a window may lack: {_anew(setup)}"
         return Finding(setup.title, "warn", what, remedy)
