@@ -42,7 +42,7 @@ def entry(client: Client, wish: Wish) -> dict[str, Any]:
     return {
         **dict(client.before),
         "command": wish.launch.command,
-        **({"args": list(wish.launch.args)} if wish.launch.args else {}),
+        **({"args": list(wish.launch.args)} if wish.launch.args or client.needs_args else {}),
         **({"env_vars": [client.inherits]} if inherits else {}),
         **({"env": env} if env else {}),
         **dict(client.after),

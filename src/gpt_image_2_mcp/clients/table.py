@@ -17,6 +17,9 @@ from gpt_image_2_mcp.errors import InvalidRequest
 Format = Literal["json", "jsonc", "toml"]
 PLACEHOLDER: Final = "sk-..."
 KEY: Final = "OPENAI_API_KEY"
+# For clients that give up after 60 s unless they are told otherwise, which the server cannot know.
+_WAITS_LONG: Final = {"GPT_IMAGE_2_WAIT_SECONDS": "290"}
+_TOLD: Final = "It waits 60 seconds unless it is told to wait longer; the server is told how long it has."
 _PICTURES: Final = {"GPT_IMAGE_2_OUTPUT_DIR": "~/Pictures/gpt-image-2"}
 
 
@@ -31,6 +34,7 @@ class Client:
     key: what stands for the key in `env`, so that the client fills it in; the placeholder where it cannot
     inherits: the client hands the variables named here on, and `key` is not needed
     before, after: what an entry holds beside the command, in front of it and behind it
+    needs_args: an entry has to have `args`, though there be none
     env: variables that its servers are given beside the key
     inputs: what the client is to ask the person for
     start_s: seconds it gives a server to start, where that is known
@@ -50,6 +54,7 @@ class Client:
     inherits: str | None = None
     before: tuple[tuple[str, Any], ...] = ()
     after: tuple[tuple[str, Any], ...] = ()
+    needs_args: bool = False
     env: dict[str, str] = field(default_factory=dict)
     inputs: tuple[dict[str, Any], ...] = ()
     start_s: float | None = None
@@ -178,10 +183,12 @@ CLIENTS: Final = (
         lambda places: (
             (places.config / "Zed" if places.system == "windows" else places.config / "zed") / "settings.json"
         ),
-        "zed.dev/docs/ai/mcp",
+        "zed.dev/docs/ai/mcp; its source: crates/settings_content/src/project.rs",
         project=".zed/settings.json",
         servers="context_servers",
-        before=(("source", "custom"),),
+        # Versions differ in the unit of `timeout`, milliseconds and then seconds (zed PR 45378), so it is
+        # left at 60 s, which the server knows. `source` was needed once, and is taken out by Zed now.
+        needs_args=True,
         restart="It takes the change up at once.",
         note="The file is that of all its settings.",
     ),
@@ -193,20 +200,21 @@ CLIENTS: Final = (
             _code(places) / "globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"
         ),
         "docs.cline.bot/mcp/configuring-mcp-servers; `timeout` in seconds, at most 3600: its source",
-        # 60 s unless it is told otherwise; the server is told how long it has then.
         after=(("timeout", 300),),
-        env={"GPT_IMAGE_2_WAIT_SECONDS": "290"},
+        env=_WAITS_LONG,
         restart="Restart the server in its MCP panel.",
-        note="It waits 60 seconds unless it is told to wait longer; the server is told how long it has.",
+        note=_TOLD,
     ),
     Client(
         "lm-studio",
         "LM Studio",
         "json",
         lambda places: places.home / ".lmstudio" / "mcp.json",
-        "lmstudio.ai/docs/app/mcp",
-        env=_PICTURES,
+        "lmstudio.ai/docs/app/mcp; `timeout` in milliseconds since 0.3.18: lmstudio-bug-tracker#727, #1651",
+        after=(("timeout", 300_000),),
+        env={**_PICTURES, **_WAITS_LONG},
         restart="Switch the server on in its Program tab.",
+        note=_TOLD,
     ),
 )
 
