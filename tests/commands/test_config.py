@@ -109,7 +109,7 @@ def test_without_a_client_all_are_listed_with_their_files(home: Path) -> None:
 
 
 def test_an_unknown_client_is_a_usage_error() -> None:
-    assert "There is no client emacs" in run("emacs", code=2).stderr
+    assert "'emacs' is not one of 'claude-desktop'," in run("emacs", code=2).stderr
 
 
 def test_the_server_is_started_as_this_process_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

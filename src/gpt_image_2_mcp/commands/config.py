@@ -24,7 +24,9 @@ _COMMAND: Final = "gpt-image-2-mcp"
 
 
 @click.command()
-@click.argument("client", required=False, metavar="[CLIENT]")
+@click.argument(
+    "client", required=False, metavar="[CLIENT]", type=click.Choice([client.name for client in CLIENTS])
+)
 @click.option(
     "--write/--print", "writing", default=False, help="Change the client's file; without it, print alone."
 )
