@@ -189,6 +189,30 @@ async def test_a_database_that_was_never_used_closes(folder: Path) -> None:
     await Database(folder).close()
 
 
+async def test_a_connection_that_a_cancelled_call_was_opening_is_closed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on, connections, connect = threading.Event(), threading.Event(), [], sqlite3.connect
+
+    def slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        begun.set()
+        may_go_on.wait(10)
+        connections.append(connect(*arguments, **options))
+        return connections[0]
+
+    monkeypatch.setattr(sqlite3, "connect", slowly)
+    opened = Database(folder)
+    first = asyncio.create_task(opened.run(marks))
+    assert await run_sync(begun.wait, 10)
+    first.cancel()
+    closing_it = asyncio.create_task(opened.close())
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await closing_it
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")
+
+
 @pytest.mark.parametrize(("version", "journal"), [((3, 51, 3), "wal"), ((3, 51, 2), "truncate")])
 async def test_write_ahead_logging_is_used_only_where_it_is_sound(
     folder: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], journal: str

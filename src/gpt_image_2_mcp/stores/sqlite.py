@@ -161,9 +161,13 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
 
     async def close(self) -> None:
-        if self._opened is not None:
-            await self.run(lambda db: db.close())
+        """Close the connection, also one that a cancelled caller has left the thread opening."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
 
 def text_of(moment: datetime) -> str:
