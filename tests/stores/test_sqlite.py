@@ -192,7 +192,8 @@ async def test_a_database_that_was_never_used_closes(folder: Path) -> None:
 async def test_a_connection_that_a_cancelled_call_was_opening_is_closed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, may_go_on, connections, connect = threading.Event(), threading.Event(), [], sqlite3.connect
+    begun, may_go_on, connect = threading.Event(), threading.Event(), sqlite3.connect
+    connections: list[sqlite3.Connection] = []
 
     def slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
         begun.set()

@@ -1,0 +1,1 @@
+"""How the project is handed out: its versions, requirements, manifests, packages and images."""
