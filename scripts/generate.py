@@ -52,6 +52,7 @@ from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from gpt_image_2_mcp.sizes import Size
 from gpt_image_2_mcp.variables import TABLE, Setting
+from manifests import manifests
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = Path("src/gpt_image_2_mcp")
@@ -518,6 +519,7 @@ def documents() -> dict[str, str]:
         "docs/models.md": models_page(),
         "docs/cli.md": cli_page(),
         "tests/golden/tools.json": golden_tools(),
+        **manifests(ROOT),
     }
 
 
