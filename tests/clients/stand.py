@@ -13,28 +13,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import pytest
 import uvicorn
 
 from gpt_image_2_mcp.sandbox import Faults, create_app
 from gpt_image_2_mcp.server.http import listen
 from gpt_image_2_mcp.server.terms import Address
+from tests.support.installed import ROOT
+from tests.support.installed import installed as beside
 from tests.support.upstreams import CANARY
 
 COMMAND: Final = (sys.executable, "-m", "gpt_image_2_mcp")
-CLIENTS: Final = Path(__file__).resolve().parents[2] / ".clients"
+CLIENTS: Final = ROOT / ".clients"
 TOKEN: Final = "a-token-of-the-tests"
 
 
 def installed(program: str) -> Path:
-    """A program below .clients; without it a test is skipped, but not in CI."""
-    path = CLIENTS / program
-    if not path.exists():
-        missing = f"{path} is not there: run scripts/clients"
-        if os.environ.get("CI") == "true":  # noqa: TID251 - asked of the machine, not of the product
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return path
+    """A program below .clients."""
+    return beside(CLIENTS / program, "scripts/clients")
 
 
 def node_path() -> str:
