@@ -20,7 +20,7 @@ ICON: Final = ".claude-plugin/icon.png"
 KEY: Final = "OPENAI_API_KEY"
 FOLDER: Final = "GPT_IMAGE_2_OUTPUT_DIR"
 BUDGET: Final = "GPT_IMAGE_2_BUDGET_DAY_USD"
-# uv leaves the compiling of bytecode to the first start, which a client is waiting for, unless it is told otherwise.
+# uv compiles no bytecode unless it is told to, and a folder that cannot be written never gets any.
 COMPILED: Final = {"UV_COMPILE_BYTECODE": "1"}
 _HELPS: Final = {setting.name: setting.help for setting in TABLE}
 _KEY_FIELD: Final = {
