@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gpt_image_2_mcp.alternatives import Alternative
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.consent import Quote, Terms
 from gpt_image_2_mcp.errors import ConsentDeclined, ConsentNeeded, ImageServerError, TooDear
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.pricing import upper_bound
 from gpt_image_2_mcp.requests import (
     ContinueSessionRequest,

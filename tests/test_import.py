@@ -18,6 +18,7 @@ from gpt_image_2_mcp.errors import ImageServerError, StorageError
 from gpt_image_2_mcp.requests import EditRequest, GetResultRequest, ImportRequest, parse_arguments
 from gpt_image_2_mcp.results import ImportResult
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.service import ImageService
 from tests.support.pictures import opened, phone_photograph, picture
 from tests.support.services import Bench, made
@@ -130,7 +131,7 @@ async def test_the_tool_shows_the_picture_and_says_how_to_use_it(
     bench: Bench, era: Literal["auto", "legacy"]
 ) -> None:
     who = Implementation(name="somebody-new", version="1.0")
-    async with Client(create_server(bench.service()), mode=era, client_info=who) as client:
+    async with Client(create_server(ready(bench.service())), mode=era, client_info=who) as client:
         result: Any = await client.call_tool("import_image", {"source": "latest:download"})
         collected = await client.call_tool(
             "get_result", {"operation_id": result.structured_content["operation_id"]}

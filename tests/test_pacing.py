@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import GenerateRequest, GetResultRequest
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.sandbox.errors import ApiError

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import (
     InvalidRequest,
     ModerationBlocked,
@@ -20,7 +21,6 @@ from gpt_image_2_mcp.errors import (
     UpstreamFailure,
 )
 from gpt_image_2_mcp.models import Operation, Standing
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     ContinueSessionRequest,
     EditRequest,

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from gpt_image_2_mcp.budgets import Budgets
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import (
     InputError,
     InvalidRequest,
@@ -23,7 +24,6 @@ from gpt_image_2_mcp.errors import (
     UpstreamFailure,
 )
 from gpt_image_2_mcp.models import Expectation, ImageJob, Placement, Standing
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,

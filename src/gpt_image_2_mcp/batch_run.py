@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from gpt_image_2_mcp.batches import History, Line, Row, RowState, refusal
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -25,7 +26,6 @@ from gpt_image_2_mcp.errors import (
     TooDear,
 )
 from gpt_image_2_mcp.models import State
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.ports import Clock, Manifest
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import EditRequest, GetResultRequest, Paid

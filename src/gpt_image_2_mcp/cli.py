@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from gpt_image_2_mcp.importing import collector_off
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -38,7 +40,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"gpt_image_2_mcp.commands.{COMMANDS[cmd_name][0]}")
+        with collector_off():
+            module = importlib.import_module(f"gpt_image_2_mcp.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
 

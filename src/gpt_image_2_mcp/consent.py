@@ -27,6 +27,11 @@ class Quote:
     free: int
     cheaper: tuple[Alternative, ...]
 
+    @property
+    def as_it_is(self) -> Alternative:
+        """The call as it stands, as one of the things to choose from."""
+        return Alternative({}, self.most)
+
     def notice(self, why: str = "") -> str:
         """That a person's word is needed; `why` ends the sentence."""
         price, free = usd(self.most), usd(self.free)

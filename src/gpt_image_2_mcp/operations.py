@@ -6,11 +6,10 @@ import asyncio
 import hashlib
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from statistics import quantiles
 from typing import Final
@@ -19,8 +18,8 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advised
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.capabilities import typical_seconds
-from gpt_image_2_mcp.consent import Ask
 from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.limits import Limits
@@ -51,38 +50,6 @@ _LEAVE_WITHIN_S: Final = 1.0
 _SOME_CALL_S: Final = 60.0
 """How long a call is taken to last where nothing is known about its kind."""
 _LARGEST = Size(2880, 2880)
-
-Report = Callable[[Standing], None]
-"""Told each time that a call is looked at and is not settled; returns at once."""
-
-
-def _silence(_standing: Standing) -> None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: `client` tells clients apart; `wait_s` is how long it waits from `since` on, on the monotonic
-    clock, None for as long as it takes; `ask` reaches a person, where one can be reached; `operation_id` is
-    what a paid call is to be entered as, for a caller who must find it again whatever becomes of them.
-    """
-
-    client: str = ""
-    wait_s: float | None = None
-    report: Report = _silence
-    ask: Ask | None = None
-    operation_id: str | None = None
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def left_s(self) -> float | None:
-        """How much of its patience is left; None: all that is needed."""
-        return None if self.wait_s is None else max(self.since + self.wait_s - time.monotonic(), 0)
-
-    def with_patience(self, wait_s: float | None) -> Caller:
-        """The same caller, who from now on waits no longer than `wait_s` either."""
-        limits = [seconds for seconds in (wait_s, self.left_s) if seconds is not None]
-        return replace(self, wait_s=min(limits, default=None), since=time.monotonic())
 
 
 class Operations:

@@ -14,6 +14,7 @@ from typing import Final
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.alternatives import Alternative
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.checks import warnings
 from gpt_image_2_mcp.consent import Quote, Terms
 from gpt_image_2_mcp.drafts import Defaults, Drafts, turn_options
@@ -28,7 +29,7 @@ from gpt_image_2_mcp.models import (
     Session,
     SessionStep,
 )
-from gpt_image_2_mcp.operations import Caller, Operations
+from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.outcomes import error_of, imported, rehearsed, spending, summary, told
 from gpt_image_2_mcp.ports import Clock, Ledger, SessionStore, SourceLoader
 from gpt_image_2_mcp.requests import (

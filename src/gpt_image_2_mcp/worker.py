@@ -17,6 +17,7 @@ import sys
 import threading
 from typing import Final
 
+from gpt_image_2_mcp.importing import collector_off
 from gpt_image_2_mcp.settings import Settings
 
 IDLE_S: Final = 120.0
@@ -43,8 +44,9 @@ def main() -> None:
 
 async def work(settings: Settings) -> None:
     """Take orders from stdin and carry them out at once, each beside the others."""
-    from gpt_image_2_mcp.assembly import open_execution
-    from gpt_image_2_mcp.runners.inline import InlineRunner
+    with collector_off():
+        from gpt_image_2_mcp.assembly import open_execution
+        from gpt_image_2_mcp.runners.inline import InlineRunner
 
     orders: asyncio.Queue[str | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from gpt_image_2_mcp.assembly import open_service
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import OutcomeUnknown
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import GenerateRequest, GetResultRequest
 from gpt_image_2_mcp.results import WorkingResult
 from gpt_image_2_mcp.runners.process import MAX_ORDERS

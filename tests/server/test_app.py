@@ -22,6 +22,7 @@ from mcp.types import (
 from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.redaction import redactor
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened
@@ -42,7 +43,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 @asynccontextmanager
 async def connected(bench: Bench, era: Era = "auto") -> AsyncIterator[Client]:
     who = Implementation(name="somebody-new", version="1.0")
-    async with Client(create_server(bench.service()), mode=era, client_info=who) as client:
+    async with Client(create_server(ready(bench.service())), mode=era, client_info=who) as client:
         yield client
 
 
@@ -212,7 +213,7 @@ async def test_an_errors_hint_stands_beside_its_sentence(bench: Bench) -> None:
 
 async def test_an_error_is_told_without_the_key_whatever_it_looks_like(bench: Bench) -> None:
     bench.refuse_folder = StorageError("The folder of our-own-server-key is full.")
-    server = create_server(bench.service(), Preferences(redact=redactor("our-own-server-key")))
+    server = create_server(ready(bench.service()), Preferences(redact=redactor("our-own-server-key")))
     async with Client(server) as client:
         result = await client.call_tool("generate_image", {"prompt": "x"})
     assert text_of(result) == "The folder of [redacted] is full."
@@ -236,7 +237,7 @@ def test_all_tools_together_stay_small_in_a_models_context(hides_images: bool) -
 
 
 async def test_a_client_on_another_machine_is_offered_what_is_taken_from_it(bench: Bench, era: Era) -> None:
-    server = create_server(bench.service(), Preferences(local_paths=False))
+    server = create_server(ready(bench.service()), Preferences(local_paths=False))
     async with Client(server, mode=era) as client:
         tools = (await client.list_tools()).tools
         offered = json.dumps([tool.input_schema for tool in tools]) + str(client.instructions)

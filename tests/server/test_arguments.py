@@ -13,11 +13,12 @@ import pytest
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.models import ImageJob, InputImage
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import Arguments as Request
 from gpt_image_2_mcp.server.calls import run_tool
 from gpt_image_2_mcp.server.delivery import Delivery
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.tools import TOOLS, ToolSpec
 from tests.faults.arguments import Arguments
 from tests.support.outlets import NOBODY, READABLE, Outlets
@@ -45,7 +46,7 @@ async def test_arguments_that_nobody_expects_are_refused_in_words_and_nothing_wr
     service = await outlets.service()
     for _ in range(SETS):
         given = arguments.for_tool(spec)
-        result = await run_tool(service, spec, given, Caller(wait_s=0), delivered)
+        result = await run_tool(ready(service), spec, given, Caller(wait_s=0), delivered)
         ends[_check(result)] += 1
     for job in outlets.jobs:
         _check_legal(job)

@@ -20,6 +20,7 @@ from mcp.types import (
 
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.asking import can_ask
+from gpt_image_2_mcp.server.opening import ready
 from tests.support.services import Bench
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +54,7 @@ class Person:
 
 
 async def called(bench: Bench, era: Era, person: Person | None, **arguments: Any) -> CallToolResult:
-    server = create_server(bench.service())
+    server = create_server(ready(bench.service()))
     callback = person.answer if person else None
     async with Client(server, mode=era, elicitation_callback=callback) as client:
         return await client.call_tool("generate_image", {**HIGH, **arguments})
@@ -110,7 +111,7 @@ async def test_through_a_client_that_cannot_ask_the_way_to_agree_is_told(bench: 
 
 async def test_an_answer_to_another_price_is_no_answer(bench: Bench) -> None:
     """What comes with a call made again holds for the question that was put, and no dearer one."""
-    server, person = create_server(bench.service()), Person("Make it", "decline")
+    server, person = create_server(ready(bench.service())), Person("Make it", "decline")
     async with Client(server, mode="2026-07-28", elicitation_callback=person.answer) as client:
         asked = await client.session.call_tool("generate_image", HIGH, allow_input_required=True)
         state = asked.request_state  # type: ignore[union-attr]  # nothing was answered yet

@@ -11,6 +11,7 @@ from mcp.types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 
 from gpt_image_2_mcp.ports import Gateway
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.resources import PARTIAL, PICTURE, PREVIEW
 from tests.support.services import Bench
 from tests.support.upstreams import tiny
@@ -33,7 +34,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 @asynccontextmanager
 async def connected(bench: Bench, era: Era = "auto") -> AsyncIterator[Client]:
-    async with Client(create_server(bench.service()), mode=era) as client:
+    async with Client(create_server(ready(bench.service())), mode=era) as client:
         yield client
 
 

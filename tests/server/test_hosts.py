@@ -22,6 +22,7 @@ from gpt_image_2_mcp.pictures import Preview, preview
 from gpt_image_2_mcp.requests import GenerateRequest
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.delivery import wire_bytes
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.profiles import PROFILES, TASKS, Profile, recognise
 from gpt_image_2_mcp.server.progress import Pace
@@ -86,7 +87,7 @@ async def connected(
         return ElicitResult(action="decline")
 
     client = Client(
-        create_server(bench.service(), preferences),
+        create_server(ready(bench.service()), preferences),
         mode=era,
         client_info=Implementation(name=host.name, version=host.version),
         read_timeout_seconds=host.waits_s,
@@ -167,7 +168,7 @@ async def exhibition(
     gallery: Gallery, previews: Callable[..., Preview | None], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
     """A service that has the gallery's pictures."""
-    monkeypatch.setattr("gpt_image_2_mcp.server.delivery.preview", previews)
+    monkeypatch.setattr("gpt_image_2_mcp.pictures.preview", previews)
     bench = Bench(gallery.folder)
     yield bench
     await bench.close()

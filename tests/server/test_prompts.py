@@ -12,6 +12,7 @@ from mcp import Client, MCPError
 from mcp.types import INVALID_PARAMS, TextContent
 
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS, PromptSpec
 from tests.support.pictures import opened
 from tests.support.services import Bench
@@ -40,7 +41,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 @asynccontextmanager
 async def connected(bench: Bench, era: Era = "auto") -> AsyncIterator[Client]:
-    async with Client(create_server(bench.service()), mode=era) as client:
+    async with Client(create_server(ready(bench.service())), mode=era) as client:
         yield client
 
 

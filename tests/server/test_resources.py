@@ -23,6 +23,7 @@ from mcp.types import (
 
 from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.profiles import DEFAULT
 from gpt_image_2_mcp.server.refusals import RESOURCE_NOT_FOUND, guarded
@@ -51,7 +52,7 @@ def era(request: pytest.FixtureRequest) -> Era:
 
 @asynccontextmanager
 async def connected(bench: Bench, era: Era = "auto", **more: Any) -> AsyncIterator[Client]:
-    async with Client(create_server(bench.service()), mode=era, **more) as client:
+    async with Client(create_server(ready(bench.service())), mode=era, **more) as client:
         yield client
 
 
@@ -130,7 +131,7 @@ async def test_a_drawing_is_read_as_it_was_saved_and_never_rendered(bench: Bench
 async def test_a_drawing_larger_than_the_client_takes_is_told_by_its_path_alone(bench: Bench) -> None:
     operation = await entered(bench, SVG + b"\n" * 9000)
     tiny_client = Preferences(replace(DEFAULT, cap=4000))
-    async with Client(create_server(bench.service(), tiny_client)) as client:
+    async with Client(create_server(ready(bench.service()), tiny_client)) as client:
         with pytest.raises(MCPError, match="Open the file: ") as caught:
             await client.read_resource(f"image://{operation.id[:12]}-1")
     assert "preview" not in caught.value.error.message
@@ -227,7 +228,7 @@ async def test_a_picture_larger_than_the_client_takes_is_told_by_its_path(bench:
         (image,) = await generated(client)
 
     def taking(cap: int) -> Client:
-        return Client(create_server(bench.service(), Preferences(replace(DEFAULT, cap=cap))), mode=era)
+        return Client(create_server(ready(bench.service()), Preferences(replace(DEFAULT, cap=cap))), mode=era)
 
     async with taking(image["size_bytes"]) as client:
         with pytest.raises(MCPError, match="more than this client takes at once") as caught:
@@ -284,9 +285,9 @@ async def test_a_preview_is_as_large_as_the_client_takes_and_of_a_kind_that_it_s
 ) -> None:
     bench.recorder = canned(body={"data": [{"b64_json": base64.b64encode(noise(1024, 1024)).decode()}]})
     service = bench.service()
-    async with Client(create_server(service)) as client:
+    async with Client(create_server(ready(service))) as client:
         (image,) = await generated(client)
-    resources = Resources(service, lambda _context: replace(DEFAULT, cap=cap, webp=webp), ONE)
+    resources = Resources(ready(service), lambda _context: replace(DEFAULT, cap=cap, webp=webp), ONE)
     (content,) = (await read(resources, f"image://{image['id']}/preview")).contents
     assert content.mime_type == mime_type
     assert len(content.blob) * 3 // 4 <= PREVIEW_BYTES
@@ -326,15 +327,15 @@ async def test_a_picture_in_the_making_is_read_by_its_operation_and_number_and_n
 async def test_a_picture_in_the_making_is_made_smaller_for_a_client_that_takes_less(bench: Bench) -> None:
     bench.recorder = sandboxed()
     service = bench.service()
-    async with Client(create_server(service)) as client:
+    async with Client(create_server(ready(service))) as client:
         made = await client.call_tool("generate_image", {"prompt": "x", "partial_images": 1, **SMALL})
     uri = f"image://{made.structured_content['operation_id']}/partial/0"
-    smaller = Resources(service, lambda _context: replace(DEFAULT, cap=5000), ONE)
+    smaller = Resources(ready(service), lambda _context: replace(DEFAULT, cap=5000), ONE)
     data = base64.b64decode((await read(smaller, uri)).contents[0].blob)
     assert len(data) < 5000
     assert opened(data).width < 1024
     with pytest.raises(MCPError, match="No preview of the picture is small enough") as caught:
-        await read(Resources(service, lambda _context: replace(DEFAULT, cap=2100), ONE), uri)
+        await read(Resources(ready(service), lambda _context: replace(DEFAULT, cap=2100), ONE), uri)
     assert caught.value.error.code == INVALID_REQUEST
 
 

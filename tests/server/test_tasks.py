@@ -26,6 +26,7 @@ from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 
 from gpt_image_2_mcp.ports import Gateway
 from gpt_image_2_mcp.server.app import create_server
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.tasks import EXTENSION
 from tests.faults.upstream import RawUpstream
@@ -76,7 +77,7 @@ async def bench(tmp_path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> 
 
 @asynccontextmanager
 async def connected(bench: Bench, *extensions: ClientExtension, **more: Any) -> AsyncIterator[Client]:
-    async with Client(create_server(bench.service()), extensions=extensions, **more) as client:
+    async with Client(create_server(ready(bench.service())), extensions=extensions, **more) as client:
         yield client
 
 
@@ -269,7 +270,7 @@ async def test_who_collects_a_call_is_shown_its_pictures_as_the_call_asked(
     bench: Bench, hold: Hold, mode: Literal["auto", "legacy"]
 ) -> None:
     preferences = Preferences(wait_s=0.0)
-    async with Client(create_server(bench.service(), preferences), mode=mode) as client:
+    async with Client(create_server(ready(bench.service()), preferences), mode=mode) as client:
         working = await client.call_tool("generate_image", {"prompt": "a fox", "inline": "none"})
         assert working.structured_content["status"] == "working"
         hold.let_go.set()

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import click
 
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.commands.asking import ask
 from gpt_image_2_mcp.commands.options import option, takes_file
 from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.commands.showing import display, open_in_viewer
 from gpt_image_2_mcp.commands.trust import trusting
 from gpt_image_2_mcp.errors import InvalidRequest
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
     EditRequest,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import anyio
 import click
+from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.assembly import open_service
 from gpt_image_2_mcp.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -24,13 +25,16 @@ from gpt_image_2_mcp.errors import (
 )
 from gpt_image_2_mcp.logs import configure_logging
 from gpt_image_2_mcp.redaction import Redact, redact
-from gpt_image_2_mcp.service import ImageService
 from gpt_image_2_mcp.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+STOPPED: Final = "Stopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations."
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNKNOWN: Final = 3
@@ -71,18 +75,38 @@ def settings_or_exit(*, sandbox: bool = False, serving: bool = False) -> Setting
     return replace(settings, sandbox=settings.sandbox or sandbox)
 
 
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[ImageService]:
+    """The service, imported where nobody is kept waiting by it."""
+    open_service = await run_sync(_imported, abandon_on_cancel=True)
+    async with open_service(settings) as service:
+        yield service
+
+
+def _imported() -> Callable[[Settings], AbstractAsyncContextManager[ImageService]]:
+    from gpt_image_2_mcp.assembly import load, open_service
+
+    load()
+    return open_service
+
+
 def run_with_service(
     settings: Settings,
     work: Callable[[ImageService], Awaitable[T]],
     *,
-    stopped: str = "Stopped waiting. A call that was sent goes on: see gpt-image-2-mcp operations.",
+    stopped: str = STOPPED,
 ) -> T:
     """Run `work` with an open service; an error, or Ctrl-C, ends the process with its sentence."""
 
     async def run() -> T:
-        async with open_service(settings) as service:
+        async with opened(settings) as service:
             return await work(service)
 
+    return run_or_fail(settings, run, stopped=stopped)
+
+
+def run_or_fail(settings: Settings, run: Callable[[], Awaitable[T]], *, stopped: str = STOPPED) -> T:
+    """Run an asynchronous function; an error ends the process with its sentence."""
     try:
         return anyio.run(run)
     except ImageServerError as error:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpt_image_2_mcp.commands.running import fail, run_with_service, settings_or_exit
+from gpt_image_2_mcp.commands.running import fail, opened, run_or_fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.service import ImageService
+from gpt_image_2_mcp.importing import collector_off
 from gpt_image_2_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from gpt_image_2_mcp.server.preferences import Preferences
+    from gpt_image_2_mcp.service import ImageService
 
 
 @click.command()
@@ -32,10 +33,10 @@ def serve(address: str | None) -> None:
     if address is not None:
         _serve_http(settings, address)
         return
-    from gpt_image_2_mcp.server.app import serve_stdio
-
+    with collector_off():
+        from gpt_image_2_mcp.server.app import serve_stdio
     preferences = preferences_or_exit(settings)
-    run_with_service(settings, lambda service: serve_stdio(service, preferences, settings.limits.line))
+    run_or_fail(settings, lambda: serve_stdio(lambda: opened(settings), preferences, settings.limits.line))
 
 
 def preferences_or_exit(settings: Settings) -> Preferences:
@@ -51,9 +52,10 @@ def preferences_or_exit(settings: Settings) -> Preferences:
 
 
 def _serve_http(settings: Settings, text: str) -> None:
-    from gpt_image_2_mcp.assembly import http_token
-    from gpt_image_2_mcp.server.http import HttpServer, listen
-    from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
+    with collector_off():
+        from gpt_image_2_mcp.assembly import http_token
+        from gpt_image_2_mcp.server.http import HttpServer, listen
+        from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins
 
     preferences = preferences_or_exit(settings)
     try:

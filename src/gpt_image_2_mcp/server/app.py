@@ -17,6 +17,7 @@ from mcp.types import CallToolRequestParams
 
 from gpt_image_2_mcp.server.calls import Calls, Room, any_room
 from gpt_image_2_mcp.server.completion import Completions
+from gpt_image_2_mcp.server.opening import Open, Opening, opening
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
 from gpt_image_2_mcp.server.refusals import Context, Handler, guarded
@@ -25,7 +26,6 @@ from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.stdio import stdio_wire
 from gpt_image_2_mcp.server.tasks import EXTENSION as TASKS
 from gpt_image_2_mcp.server.tasks import TaskParams, UpdateParams
-from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 def create_server(
-    service: ImageService, preferences: Preferences = BY_PROFILE, room: Room = any_room
+    service: Opening, preferences: Preferences = BY_PROFILE, room: Room = any_room
 ) -> Server[Any]:
     """The server for one service; serves the handshake era and 2026-07-28."""
     calls = Calls(service, preferences, room)
@@ -114,13 +114,17 @@ class _Server(Server[Any]):
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
 
-async def serve_stdio(service: ImageService, preferences: Preferences, line_limit: int) -> None:
-    """Serve one client until it closes a pipe or a signal comes.
+async def serve_stdio(open_: Open, preferences: Preferences, line_limit: int) -> None:
+    """Serve one client until it closes a pipe or a signal comes; the service is opened after the handshake.
 
     Returns only when stdin was closed and everything is written. In the other cases a thread that reads
     or writes cannot be interrupted, so the process is ended from here. A second signal ends it at once.
     """
-    async with at_first_signal(lambda: _finish(service)), stdio_wire(line_limit) as wire:
+    async with (
+        opening(open_) as service,
+        at_first_signal(lambda: _finish(service)),
+        stdio_wire(line_limit) as wire,
+    ):
         server = create_server(service, preferences, wire.outlet.room)
         try:
             await server.run(wire.incoming, wire.outlet, server.create_initialization_options())
@@ -133,8 +137,8 @@ async def serve_stdio(service: ImageService, preferences: Preferences, line_limi
             await _finish(service)
 
 
-async def _finish(service: ImageService) -> NoReturn:
+async def _finish(service: Opening) -> NoReturn:
     with anyio.CancelScope(shield=True):
-        await service.close()
+        await service.let_go()
     logging.shutdown()
     os._exit(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp import MCPError
 from mcp.types import (
@@ -15,11 +15,13 @@ from mcp.types import (
     InputRequiredResult,
 )
 
-from gpt_image_2_mcp.alternatives import Alternative
 from gpt_image_2_mcp.budgets import usd
-from gpt_image_2_mcp.consent import Quote
 from gpt_image_2_mcp.errors import ConsentDeclined
 from gpt_image_2_mcp.server.refusals import Context, is_modern
+
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.alternatives import Alternative
+    from gpt_image_2_mcp.consent import Quote
 
 _KEY: Final = "consent"
 _FIELD: Final = "choice"
@@ -88,9 +90,8 @@ def _state(quote: Quote) -> str:
 
 def _choices(quote: Quote) -> dict[str, Alternative]:
     """What a person can answer, in their words."""
-    as_it_is = Alternative({}, quote.most)
     cheaper = {f"Cheaper: {each}": each for each in quote.cheaper}
-    return {f"Make it (at most {usd(quote.most)})": as_it_is, **cheaper}
+    return {f"Make it (at most {usd(quote.most)})": quote.as_it_is, **cheaper}
 
 
 def _form(quote: Quote) -> ElicitRequestFormParams:

@@ -21,20 +21,20 @@ from mcp.types import (
 )
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.operations import Caller
 from gpt_image_2_mcp.redaction import Redact, clean, redact, whereabouts
 from gpt_image_2_mcp.requests import Arguments, Inline, Shown, parse_arguments
 from gpt_image_2_mcp.results import Pictured, WorkingResult
 from gpt_image_2_mcp.server.asking import Asker, InputNeeded, can_ask
 from gpt_image_2_mcp.server.delivery import AT_ONCE, deliver_error
+from gpt_image_2_mcp.server.opening import Opening
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.progress import Progress
 from gpt_image_2_mcp.server.refusals import Context, is_modern
 from gpt_image_2_mcp.server.tasks import WAIT_S as TASK_WAIT_S
 from gpt_image_2_mcp.server.tasks import Task, Tasks, takes_tasks
 from gpt_image_2_mcp.server.tools import PAID, TOOLS, ToolSpec
-from gpt_image_2_mcp.service import ImageService
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ async def any_room() -> None:
 class Calls:
     """Tools as a client calls them: who it is decides what it is sent, and how long it waits."""
 
-    def __init__(self, service: ImageService, preferences: Preferences, room: Room = any_room) -> None:
+    def __init__(self, service: Opening, preferences: Preferences, room: Room = any_room) -> None:
         self._service, self._preferences, self._room = service, preferences, room
         self._redact = preferences.redact
         self._asked: dict[str, Inline] = {}
@@ -66,6 +66,7 @@ class Calls:
 
     async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
         hides_images = self._preferences.profile_of(context).hides_images
+        self._service.tools_listed()
         return self._listing(hides_images=hides_images, local_paths=self._preferences.local_paths)
 
     async def call_tool(
@@ -138,7 +139,7 @@ def _listing(*, hides_images: bool, local_paths: bool) -> ListToolsResult:
 
 
 async def run_tool(
-    service: ImageService,
+    service: Opening,
     spec: ToolSpec,
     arguments: dict[str, Any],
     caller: Caller,
@@ -148,7 +149,7 @@ async def run_tool(
     """One call, from arguments to what the client is sent, as `fitted` makes it; errors are results."""
     try:
         request = parse_arguments(spec.request, arguments)
-        return await fitted(request, await spec.run(service, request, caller))
+        return await fitted(request, await spec.run(await service(), request, caller))
     except ImageServerError as error:
         logger.info("%s: %s (%s)", spec.name, error.message, error.code)
         return deliver_error(error, redact)

@@ -10,10 +10,10 @@ from mcp.types import CompleteRequestParams, CompleteResult, Completion, PromptR
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.picture_names import NAMES, SCHEME, address_of
 from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.server.opening import Opening
 from gpt_image_2_mcp.server.prompts import find_prompt
 from gpt_image_2_mcp.server.refusals import Context
 from gpt_image_2_mcp.server.resources import PARTIAL, PICTURE, PREVIEW
-from gpt_image_2_mcp.service import ImageService
 
 MOST: Final = 100
 """Values in one answer, by the protocol."""
@@ -26,7 +26,7 @@ Values = Callable[[str], Awaitable[Iterable[str]]]
 class Completions:
     """The handler of completion/complete."""
 
-    def __init__(self, service: ImageService) -> None:
+    def __init__(self, service: Opening) -> None:
         self._service = service
 
     async def complete(self, _context: Context, params: CompleteRequestParams) -> CompleteResult:
@@ -62,7 +62,7 @@ class Completions:
         return blanks[uri, name]
 
     async def _ids(self, typed: str) -> Iterable[str]:
-        return await self._service.library.ids(typed, MOST + 1)
+        return await (await self._service()).library.ids(typed, MOST + 1)
 
     async def _pictures(self, typed: str) -> Iterable[str]:
         names = await _among(NAMES)(typed)
@@ -71,7 +71,7 @@ class Completions:
         return [*names, *(address_of(id_) for id_ in await self._ids(typed[len(SCHEME) :]))]
 
     async def _operations(self, typed: str) -> Iterable[str]:
-        return await _among(await self._service.under_way())(typed)
+        return await _among(await (await self._service()).under_way())(typed)
 
 
 def _among(words: Iterable[str]) -> Values:

@@ -6,24 +6,24 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pybase64
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ResourceLink, TextContent
 from pydantic import BaseModel
 
+from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS
 from gpt_image_2_mcp.errors import ImageServerError, UndecodablePicture
-from gpt_image_2_mcp.image_formats.headers import read_header
-from gpt_image_2_mcp.image_formats.layout import ImageHeader
 from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
-from gpt_image_2_mcp.pictures import MAX_PIXELS, preview
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.results import ImageFile, Pictured, WorkingResult
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile
 from gpt_image_2_mcp.server.summaries import summarize
+
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.image_formats.layout import ImageHeader
 
 Links = Callable[[Sequence[ImageFile]], Sequence[ResourceLink]]
 """Links to the pictures of a result."""
@@ -111,6 +111,8 @@ class Delivery:
         """The file as it is; None where it does not fit or is not for this client."""
         if _encoded_bytes(path.stat().st_size) > share:
             return None
+        from gpt_image_2_mcp.image_formats.headers import read_header
+
         data = path.read_bytes()
         header = read_header(data)
         if header is None or not self._takes(header, mode) or _encoded_bytes(len(data)) > share:
@@ -119,7 +121,9 @@ class Delivery:
 
     def _takes(self, header: ImageHeader, mode: Inline) -> bool:
         longest = max(header.size.width, header.size.height)
-        if header.size.pixels > MAX_PIXELS or header.format == "gif":  # of the models' APIs none takes films
+        if (
+            header.size.pixels > MAX_INPUT_PIXELS or header.format == "gif"
+        ):  # of the models' APIs none takes films
             return False
         if mode == "full":
             return True
@@ -127,6 +131,8 @@ class Delivery:
         return header.format in formats and longest <= (self.profile.max_edge or longest)
 
     def _preview(self, path: Path, share: int, frames: int | None) -> Showing:
+        from gpt_image_2_mcp.pictures import preview
+
         made = None
         if share >= _LEAST_BYTES:
             budget = (share - _BLOCK_BYTES) // 4 * 3
@@ -159,6 +165,8 @@ def wire_bytes(result: CallToolResult) -> int:
 
 
 def _block(data: bytes, mime_type: str) -> ImageContent:
+    import pybase64
+
     return ImageContent(type="image", data=pybase64.b64encode_as_string(data), mime_type=mime_type)
 
 

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 from gpt_image_2_mcp.errors import ConfigurationError, ImageServerError, StorageError
 from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.guards import STAY, BearerToken, FewParts, Origins, Refusals, Visits
+from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import Preferences
 from gpt_image_2_mcp.server.signals import at_first_signal
 from gpt_image_2_mcp.server.terms import PATH, Address, Terms
@@ -144,7 +145,7 @@ def listen(address: Address) -> socket.socket:
 
 
 def _created(service: ImageService, preferences: Preferences, terms: Terms) -> Server[Any]:
-    return create_server(service, replace(preferences, local_paths=terms.local_paths))
+    return create_server(ready(service), replace(preferences, local_paths=terms.local_paths))
 
 
 def _served_while_there(server: Server[Any]) -> Server[Any]:

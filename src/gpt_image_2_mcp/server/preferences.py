@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from mcp.server.context import ServerRequestContext
 from mcp.types import Implementation
 
-from gpt_image_2_mcp.operations import Caller, Report
+from gpt_image_2_mcp.callers import Caller, Report
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.server.delivery import Delivery, Links, no_links

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pybase64
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from mcp.types import (
@@ -26,12 +25,14 @@ from gpt_image_2_mcp.errors import ImageNotFound, ImageTooLarge, UndecodablePict
 from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
 from gpt_image_2_mcp.models import CataloguedImage
 from gpt_image_2_mcp.picture_names import address_of
-from gpt_image_2_mcp.pictures import preview
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.results import ImageFile
+from gpt_image_2_mcp.server.opening import Opening
 from gpt_image_2_mcp.server.profiles import Profile
 from gpt_image_2_mcp.server.refusals import Context
-from gpt_image_2_mcp.service import ImageService
+
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.library import Library
 
 Encoded = tuple[bytes, str]
 """A picture's bytes and their MIME type."""
@@ -67,13 +68,16 @@ def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
 class Resources:
     """The handlers of resources/list, resources/templates/list and resources/read."""
 
-    def __init__(self, service: ImageService, profile_of: ProfileOf, decoding: CapacityLimiter) -> None:
-        self._service, self._library = service, service.library
-        self._profile_of, self._decoding = profile_of, decoding
+    def __init__(self, service: Opening, profile_of: ProfileOf, decoding: CapacityLimiter) -> None:
+        self._service, self._profile_of, self._decoding = service, profile_of, decoding
+
+    async def _library(self) -> Library:
+        return (await self._service()).library
 
     async def recent(self, _context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         """The latest pictures, the newest first, a page at a time."""
-        page = await self._library.page(params.cursor if params else None)
+        library = await self._library()
+        page = await library.page(params.cursor if params else None)
         resources = [_resource(image) for image in page.images]
         return ListResourcesResult(resources=resources, next_cursor=page.following)
 
@@ -101,7 +105,7 @@ class Resources:
             data, mime_type = await self._read_preview(id_, room, profile)
         else:
             data, mime_type = await self._read_whole(id_, room)
-        text = await run_sync(pybase64.b64encode_as_string, data)
+        text = await run_sync(_encoded, data)
         return ReadResourceResult(
             contents=[BlobResourceContents(uri=params.uri, mime_type=mime_type, blob=text)],
             # A saved picture never changes: nothing is ever written over it.
@@ -110,28 +114,38 @@ class Resources:
         )
 
     async def _read_whole(self, id_: str, room: int) -> Encoded:
-        found = await self._library.find(id_)
+        library = await self._library()
+        found = await library.find(id_)
         if found.image.size_bytes > room:
             raise _too_large(found)
-        return await self._library.read(found), found.image.mime_type
+        return await library.read(found), found.image.mime_type
 
     async def _read_preview(self, id_: str, room: int, profile: Profile) -> Encoded:
-        found = await self._library.find(id_)
+        library = await self._library()
+        found = await library.find(id_)
         if found.image.mime_type == SVG:
             raise _drawn(found)
-        data = await self._library.read(found)
+        data = await library.read(found)
         return await self._made_small(data, min(room, PREVIEW_BYTES), profile)
 
     async def _read_partial(self, operation_id: str, index: int, room: int, profile: Profile) -> Encoded:
-        data, mime_type = await self._service.partial(operation_id, index)
+        data, mime_type = await (await self._service()).partial(operation_id, index)
         return (data, mime_type) if len(data) <= room else await self._made_small(data, room, profile)
 
     async def _made_small(self, data: bytes, budget: int, profile: Profile) -> Encoded:
         return await run_sync(_small, data, budget, profile, limiter=self._decoding)
 
 
+def _encoded(data: bytes) -> str:
+    import pybase64
+
+    return pybase64.b64encode_as_string(data)
+
+
 def _small(data: bytes, budget: int, profile: Profile) -> Encoded:
     """The picture in at most `budget` bytes, as this client can show it."""
+    from gpt_image_2_mcp.pictures import preview
+
     made = preview(data, budget, webp=profile.webp, max_edge=profile.max_edge)
     if made is None:
         raise ImageTooLarge("No preview of the picture is small enough for this client.")

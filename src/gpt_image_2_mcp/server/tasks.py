@@ -16,8 +16,8 @@ from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 from gpt_image_2_mcp.errors import OperationNotFound
 from gpt_image_2_mcp.models import Operation
 from gpt_image_2_mcp.results import WorkingResult
+from gpt_image_2_mcp.server.opening import Opening
 from gpt_image_2_mcp.server.refusals import Context, is_modern
-from gpt_image_2_mcp.service import ImageService
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 """SEP-2663; read in the version 2026-07-28 of modelcontextprotocol/ext-tasks."""
@@ -54,13 +54,13 @@ def takes_tasks(context: Context) -> bool:
 class Tasks:
     """The handlers of tasks/get, tasks/cancel and tasks/update."""
 
-    def __init__(self, service: ImageService, collect: Collect) -> None:
+    def __init__(self, service: Opening, collect: Collect) -> None:
         self._service, self._collect = service, collect
         self._cancelled: set[str] = set()
 
     async def created(self, working: WorkingResult) -> Task:
         """The task that a call under way becomes; it stands where the tool's result would."""
-        operation = await self._service.operation(working.operation_id)
+        operation = await (await self._service()).operation(working.operation_id)
         return {"resultType": "task", **self._working(operation, working)}
 
     async def get(self, context: Context, params: TaskParams) -> Task:
@@ -70,7 +70,7 @@ class Tasks:
         if isinstance(outcome, WorkingResult):
             return self._working(operation, outcome)
         self._cancelled.discard(operation.id)
-        ended = await self._service.operation(operation.id)
+        ended = await (await self._service()).operation(operation.id)
         said = outcome.model_dump(mode="json", by_alias=True, exclude_none=True)
         return {**_state(ended, "completed"), "result": said}
 
@@ -95,7 +95,7 @@ class Tasks:
                 needed,
             )
         try:
-            return await self._service.operation(params.task_id)
+            return await (await self._service()).operation(params.task_id)
         except OperationNotFound:
             raise MCPError(INVALID_PARAMS, "There is no task with that id.") from None
 

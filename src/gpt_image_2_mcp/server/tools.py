@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
-from gpt_image_2_mcp.operations import Caller
+from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.requests import (
     Arguments,
     ContinueSessionRequest,
@@ -34,9 +34,11 @@ from gpt_image_2_mcp.results import (
     WorkingResult,
 )
 from gpt_image_2_mcp.schemas import input_schema, output_schema
-from gpt_image_2_mcp.service import ImageService
 
-Run = Callable[[ImageService, Any, Caller], Awaitable[BaseModel]]
+if TYPE_CHECKING:
+    from gpt_image_2_mcp.service import ImageService
+
+Run = Callable[["ImageService", Any, Caller], Awaitable[BaseModel]]
 
 # Each hint stands in every model's context, so those that say what the protocol takes for granted are left
 # out (destructive, open to the world, not idempotent); whether a tool only reads is said always.
@@ -111,7 +113,7 @@ TOOLS: Final = (
         "Costs money: low quality $0.006, high $0.21 for 1024x1024.",
         GenerateRequest,
         (ImageResult, WorkingResult, DryRunResult),
-        ImageService.generate,
+        lambda service, request, caller: service.generate(request, caller),
         PAID,
     ),
     ToolSpec(
@@ -121,7 +123,7 @@ TOOLS: Final = (
         "change to a region of the first. The result is a new file; inputs stay as they are. Costs money.",
         EditRequest,
         (ImageResult, WorkingResult, DryRunResult),
-        ImageService.edit,
+        lambda service, request, caller: service.edit(request, caller),
         PAID,
     ),
     ToolSpec(
@@ -131,7 +133,7 @@ TOOLS: Final = (
         "continue_edit_session, whose turns each work on the last result. Costs money.",
         StartSessionRequest,
         (SessionImageResult, WorkingResult, DryRunResult),
-        ImageService.start_session,
+        lambda service, request, caller: service.start_session(request, caller),
         PAID,
     ),
     ToolSpec(
@@ -141,7 +143,7 @@ TOOLS: Final = (
         "Options left out stay as the session has them. Costs money.",
         ContinueSessionRequest,
         (SessionImageResult, WorkingResult, DryRunResult),
-        ImageService.continue_session,
+        lambda service, request, caller: service.continue_session(request, caller),
         PAID,
     ),
     ToolSpec(
@@ -151,7 +153,7 @@ TOOLS: Final = (
         "operation_id. Free; never makes a picture again.",
         GetResultRequest,
         (SessionImageResult, WorkingResult),
-        ImageService.get_result,
+        lambda service, request, caller: service.get_result(request, caller),
         _READING,
     ),
     ToolSpec(
@@ -161,7 +163,7 @@ TOOLS: Final = (
         "edits: a copy without metadata. Free.",
         ImportRequest,
         (ImportResult,),
-        ImageService.import_image,
+        lambda service, request, caller: service.import_image(request, caller),
         ToolAnnotations(read_only_hint=False, destructive_hint=False),
     ),
     ToolSpec(
@@ -170,7 +172,7 @@ TOOLS: Final = (
         "Forget an edit session; its pictures stay on disk. Free.",
         EndSessionRequest,
         (EndSessionResult,),
-        ImageService.end_session,
+        lambda service, request, caller: service.end_session(request, caller),
         ToolAnnotations(read_only_hint=False, idempotent_hint=True, open_world_hint=False),
     ),
     ToolSpec(
@@ -179,7 +181,7 @@ TOOLS: Final = (
         "The active edit sessions with their last picture and prompt, the latest first. Free.",
         ListSessionsRequest,
         (ListSessionsResult,),
-        ImageService.list_sessions,
+        lambda service, request, caller: service.list_sessions(request, caller),
         _READING,
     ),
     ToolSpec(
@@ -188,7 +190,7 @@ TOOLS: Final = (
         "Money spent on pictures, and what is left of the budgets. Free.",
         SpendingRequest,
         (SpendingResult,),
-        ImageService.spending,
+        lambda service, request, caller: service.spending(request, caller),
         ToolAnnotations(read_only_hint=True, open_world_hint=False),
     ),
 )

@@ -1,0 +1,95 @@
+"""What a server has loaded when it has told a client its tools: what that takes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any, Final
+
+import pytest
+
+from gpt_image_2_mcp.server.tools import TOOLS
+from tests.server.test_stdio import environment
+
+OURS: Final = """
+    gpt_image_2_mcp budgets callers capabilities cli commands commands.running commands.serve errors folders
+    hosts image_formats image_formats.gif image_formats.layout image_formats.svg importing limits logs models
+    picture_names pricing providers redaction requests results schemas settings sizes variables
+    server server.app server.asking server.calls server.completion server.delivery server.lines server.opening
+    server.preferences server.profiles server.progress server.prompt_texts server.prompts server.refusals
+    server.resources server.signals server.stdio server.summaries server.tasks server.tools
+"""
+LATER: Final = {"PIL", "sqlite3", "httpcore2", "filelock", "pybase64", "h11"}
+"""Nothing of these is loaded, whatever the SDK's next version brings with it."""
+SDK_ALONE: Final = """
+import json, sys
+import mcp.server.lowlevel
+print(json.dumps(list(sys.modules)), file=sys.stderr)
+"""
+SERVED: Final = """
+import json, sys
+from contextlib import asynccontextmanager
+import anyio
+from gpt_image_2_mcp.cli import main
+from gpt_image_2_mcp.commands import running
+
+@asynccontextmanager
+async def never(_settings):
+    await anyio.sleep_forever()
+    yield
+
+running.opened = never
+try:
+    main(["serve"])
+finally:
+    print("", json.dumps(list(sys.modules)), sep="\\n", file=sys.stderr)
+"""
+
+
+def greeting() -> str:
+    who = {"name": "a client", "version": "1"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who}
+    messages: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/list"},
+    ]
+    return "".join(json.dumps({"jsonrpc": "2.0"} | message) + "\n" for message in messages)
+
+
+def run(code: str, home: Any, stdin: str = "") -> tuple[set[str], str]:
+    """The modules that are loaded when `code` ends, and what it has said on stdout."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=stdin,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stderr.splitlines()[-1])), done.stdout
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    modules, said = run(SERVED, tmp_path_factory.mktemp("home"), greeting())
+    listed = json.loads(said.splitlines()[-1])["result"]["tools"]
+    assert [tool["name"] for tool in listed] == [spec.name for spec in TOOLS]
+    return modules
+
+
+def test_of_our_modules_the_handshake_loads_its_own(loaded: set[str]) -> None:
+    ours = {name.removeprefix("gpt_image_2_mcp.") for name in loaded if name.startswith("gpt_image_2_mcp")}
+    assert sorted(ours) == sorted(OURS.split())
+
+
+def test_of_other_peoples_the_handshake_loads_the_sdk_and_little_else(loaded: set[str], home: Any) -> None:
+    sdk, _ = run(SDK_ALONE, home)
+    beside = packages(loaded) - packages(sdk) - set(sys.stdlib_module_names)
+    assert beside == {"gpt_image_2_mcp", "platformdirs"}
+    assert not LATER & loaded
