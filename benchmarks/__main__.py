@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,14 +81,15 @@ class Run:
             "GPT_IMAGE_2_MAX_IN_FLIGHT": "1000",
         }
 
-    def compare(self, measure: Measure, rounds: int | None = None) -> None:
-        """Measure every server that takes calls, in turn, each in a process that is warm."""
+    def compare(self, *measures: Measure, rounds: int | None = None) -> None:
+        """Take each figure of every server that takes calls, in turn, each in a process that is warm."""
         with ExitStack() as stack:
             servers = [stack.enter_context(Connection(one)) for one in (self.ours(), *self.others())]
             for server in servers:
                 calling.warm(server, self.load)
-            for _ in range(rounds or self.rounds):
-                self.taken.append({server.command.name: measure(server) for server in servers})
+            for measure in measures:
+                for _ in range(rounds or self.rounds):
+                    self.taken.append({server.command.name: measure(server) for server in servers})
 
     def input_pictures(self) -> list[Path]:
         size = 20_000 if self.quick else 4 * MB
@@ -98,21 +100,24 @@ class Run:
 
 
 def starts(run: Run) -> None:
-    for _ in range(run.rounds * 2):
+    rounds, rest_s = (1, 0.0) if run.quick else (run.rounds * 2, starting.REST_S)
+    for _ in range(rounds):
         commands = (run.ours(), *run.others(bare=True))
-        run.taken.append({command.name: starting.started(command) for command in commands})
+        run.taken.append({command.name: starting.started(command, rest_s) for command in commands})
 
 
 def calls(run: Run) -> None:
-    run.compare(lambda server: calling.small(server, run.load, run.port))
-    run.compare(lambda server: calling.large(server, run.load, run.port))
-    run.compare(lambda server: calling.edits(server, run.load, run.input_pictures()))
+    inputs = run.input_pictures()
+    run.compare(
+        lambda server: calling.small(server, run.load, run.port),
+        lambda server: calling.edits(server, run.load, inputs),
+        lambda server: calling.large(server, run.load, run.port),
+    )
 
 
 def crowds(run: Run) -> None:
-    for count in run.load.crowds:
-        run.compare(lambda server, count=count: calling.crowd(server, run.load, count, run.port))  # type: ignore[misc]
-    run.compare(lambda server: calling.trickles(server, run.load))
+    crowds = [partial(calling.crowd, load=run.load, count=count, port=run.port) for count in run.load.crowds]
+    run.compare(*crowds, lambda server: calling.trickles(server, run.load))
 
 
 def memory(run: Run) -> None:

@@ -16,9 +16,9 @@ REST_S: Final = 1.5
 """After the handshake our server opens its service; then it is at rest."""
 
 
-def started(command: Command) -> Figures:
+def started(command: Command, rest_s: float = REST_S) -> Figures:
     with Connection(command) as server:
-        time.sleep(REST_S)
+        time.sleep(rest_s)
         figures = {
             "cold start": server.started_s * 1000,
             "tools/list": float(server.tools_bytes),

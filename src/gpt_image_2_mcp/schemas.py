@@ -6,6 +6,7 @@ Inspector's strict mode reports the rest. Every byte of a tool list stands in th
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -79,9 +80,15 @@ def input_schema(request: type[Arguments]) -> dict[str, Any]:
     }
 
 
+@cache
+def _result_schema(result: type[BaseModel]) -> dict[str, Any]:
+    """Made once: some results are shared by many tools, and each takes milliseconds of the start."""
+    return result.model_json_schema(schema_generator=_Result, mode="serialization")
+
+
 def output_schema(*results: type[BaseModel]) -> dict[str, Any]:
     """The schema of a tool's structured content, which is a value of one of `results`: one flat object."""
-    schemas = [r.model_json_schema(schema_generator=_Result, mode="serialization") for r in results]
+    schemas = [_result_schema(result) for result in results]
     merged: dict[str, Any] = {"type": "object", "properties": {}}
     for schema in reversed(schemas):
         merged["properties"] |= schema.get("properties", {})

@@ -291,8 +291,7 @@ class ImageService:
     ) -> Entered | Quote:
         if request.dry_run:
             return await self._rehearse(job, placement, step, terms)
-        meaning = await run_sync(_meaning, job, placement)
-        print_ = await run_sync(fingerprint, request, caller, meaning)
+        print_ = await run_sync(lambda: fingerprint(request, caller, _meaning(job, placement)))
         if twin := await self._operations.abandoned_twin(print_):
             return twin
         if quote := terms.quote(job, self._clock().date()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import pybase64
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import InputError, InvalidAnswer, PictureAway, UpstreamError
-from gpt_image_2_mcp.gateways._bodies import Body, read_body
+from gpt_image_2_mcp.gateways._bodies import Bodies, Body
 from gpt_image_2_mcp.gateways._events import is_stream
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Upstream
@@ -38,11 +38,12 @@ class Addressed:
 
     upstream: Upstream
     fetch: Fetch = nowhere
+    bodies: Bodies = field(default_factory=Bodies)
 
     async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
         """`receipt` with all its pictures; those that could be fetched stay where another is away."""
         fetched, away = dict(receipt.fetched), []
-        for index, address in (await run_sync(_missing, receipt)).items():
+        for index, address in (await run_sync(self._missing, receipt)).items():
             try:
                 data = await self._picture(address)
             except UpstreamError as error:
@@ -53,6 +54,16 @@ class Addressed:
             others = f" (and {len(away) - 1} more)" if len(away) > 1 else ""
             raise PictureAway(f"{away[0]}{others}")
         return replace(receipt, fetched=tuple(sorted(fetched.items())))
+
+    def _missing(self, receipt: Receipt) -> dict[int, str]:
+        """The addresses in an answer whose pictures have not been fetched, by their places in it."""
+        path, fetched = receipt.bodies[0], dict(receipt.fetched)
+        if is_stream(path):
+            return {}
+        with suppress(InvalidAnswer):  # reading it will say what is wrong
+            found = addresses(self.bodies.look(path, torn=receipt.torn))
+            return {index: address for index, address in found.items() if index not in fetched}
+        return {}
 
     async def _picture(self, address: str) -> bytes:
         own = self.upstream.own_address(address)
@@ -73,17 +84,6 @@ def _host_of(address: str) -> str:
         return clean(urlsplit(address).netloc.rpartition("@")[2], 100) or "no server"
     except ValueError:
         return "no server"
-
-
-def _missing(receipt: Receipt) -> dict[int, str]:
-    """The addresses in an answer whose pictures have not been fetched, by their places in it."""
-    path, fetched = receipt.bodies[0], dict(receipt.fetched)
-    if is_stream(path):
-        return {}
-    with suppress(InvalidAnswer):  # reading it will say what is wrong
-        found = addresses(read_body(path, torn=receipt.torn))
-        return {index: address for index, address in found.items() if index not in fetched}
-    return {}
 
 
 def addresses(body: Body) -> dict[int, str]:

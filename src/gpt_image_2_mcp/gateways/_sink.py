@@ -29,6 +29,11 @@ class Sink:
         """Where it stands as yet."""
         return self._path
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to close."""
+        return self._file is not None
+
     def write(self, data: bytes) -> None:
         """Add `data`.
 

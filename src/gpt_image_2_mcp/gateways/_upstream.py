@@ -26,7 +26,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_WRITE_BYTES: Final = 1024 * 1024
+_WRITE_BYTES: Final = 256 * 1024
+"""Larger buffers are given back to the system each time, and every page of the next one is a fault."""
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -266,7 +267,8 @@ class Upstream:
                 await _write(sink, buffered)
             return await _to_its_end(sink.finish)
         finally:
-            await run_sync(sink.close)
+            if sink.is_open:
+                await run_sync(sink.close)
 
     async def _chunks(
         self, response: httpx2.Response, follower: Follower | None, sent: float

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
 from gpt_image_2_mcp.gateways._addressed import Addressed, addresses, nowhere
-from gpt_image_2_mcp.gateways._bodies import Body, read_body
+from gpt_image_2_mcp.gateways._bodies import Bodies, Body
 from gpt_image_2_mcp.gateways._events import COMPLETED, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_answer, error_in_stream
@@ -46,7 +46,7 @@ _APPLIED: Final = {
 }
 BROKE_OFF: Final = "The answer broke off; the pictures that had come whole were kept."
 NO_PICTURE: Final = "The answer holds no picture."
-_SLICE: Final = 1024 * 1024
+_SLICE: Final = 128 * 1024
 _LONGEST_MODEL: Final = 100
 CUT: Final = "OpenAI's stream ended before the picture was complete."
 
@@ -66,7 +66,8 @@ class ImagesGateway:
         stream: bool = False,
     ) -> None:
         self._upstream, self._provider = upstream, provider
-        self._addressed = Addressed(upstream, fetch)
+        self._bodies = Bodies()
+        self._addressed = Addressed(upstream, fetch, self._bodies)
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
@@ -92,7 +93,7 @@ class ImagesGateway:
         path = receipt.bodies[0]
         if is_stream(path):
             return _read_stream(path)
-        body, fetched = read_body(path, torn=receipt.torn), dict(receipt.fetched)
+        body, fetched = self._bodies.take(path, torn=receipt.torn), dict(receipt.fetched)
         answer = _read_whole(body, fetched, self._provider.title)
         notes = [note for note in (answer.note, self._provider.note) if note]
         return replace(answer, note=" ".join(notes) or None)

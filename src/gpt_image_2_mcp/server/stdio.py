@@ -20,7 +20,14 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from anyio.to_thread import run_sync
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+from mcp.types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
 
 from gpt_image_2_mcp.limits import MB
@@ -130,8 +137,7 @@ class Wire:
         unwritten: ObjectReceiveStream[SessionMessage] = self._unwritten
         async with unwritten:
             async for item in unwritten:
-                text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
-                await run_sync(_put, self._stdout, text.encode() + b"\n")
+                await run_sync(_put, self._stdout, item.message)
         self._written.set()
 
     async def is_written(self) -> bool:
@@ -150,8 +156,10 @@ def _is_hung_up(file: BinaryIO) -> bool:
     return bool(poll.poll(0))
 
 
-def _put(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+def _put(file: BinaryIO, message: JSONRPCMessage) -> None:
+    """Write a message as it is serialised: megabytes of picture are not copied once more, nor on the loop."""
+    file.write(jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True))
+    file.write(b"\n")
     file.flush()
 
 

@@ -11,11 +11,11 @@ import pybase64
 from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.models import EncodedPicture
 
-_SLICE: Final = 1024 * 1024
+_SLICE: Final = 128 * 1024
 
 
 def decoded_slices(body: BinaryIO, picture: EncodedPicture) -> Iterator[bytes]:
-    """The picture's bytes, 768 KiB at a time; strict: padding only at the end, no stray characters."""
+    """The picture's bytes, 96 KiB at a time; strict: padding only at the end, no stray characters."""
     body.seek(picture.start)
     remaining = picture.end - picture.start
     try:
