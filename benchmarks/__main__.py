@@ -52,7 +52,7 @@ class Run:
     def ours(self, folder: Path | None = None) -> Command:
         home = Path(tempfile.mkdtemp(dir=folder or self.folder))
         arguments = [sys.executable, "-m", "gpt_image_2_mcp"]
-        return Command(OURS, arguments, self._environment(home), home, {"inline": "full"})
+        return Command(OURS, arguments, self._environment(home), home, {"inline": "full"}, {"inline": "none"})
 
     def others(self, *, bare: bool = False) -> list[Command]:
         there = [(BARE, [sys.executable, "-m", "benchmarks.bare"])] if bare else []
@@ -111,7 +111,7 @@ def calls(run: Run) -> None:
     run.compare(
         lambda server: calling.small(server, run.load, run.port),
         lambda server: calling.edits(server, run.load, inputs),
-        lambda server: calling.large(server, run.load, run.port),
+        lambda server: calling.large(server, run.load, run.port, server.command.unseen),
     )
 
 
@@ -137,8 +137,8 @@ def disk(run: Run) -> None:
         run.own |= {f"on disk: {name}, ms": value for name, value in small.items()}
     with Connection(run.ours()) as server:
         calling.warm(server, run.load)
-        unseen = calling.large(server, run.load, run.port, inline="none")
-        run.own |= {f"no picture in the answer: {name}": value for name, value in unseen.items()}
+        shown = calling.large(server, run.load, run.port, {})
+        run.own |= {f"with a preview: {name}": value for name, value in shown.items()}
 
 
 def states(run: Run) -> None:

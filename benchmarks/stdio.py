@@ -38,6 +38,8 @@ class Command:
     folder: Path
     whole: Mapping[str, Any] = field(default_factory=dict)
     """Arguments by which a call has its picture whole in the answer."""
+    unseen: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments by which it has none there."""
 
 
 class Connection:
