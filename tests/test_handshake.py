@@ -13,15 +13,23 @@ from gpt_image_2_mcp.server.tools import TOOLS
 from tests.server.test_stdio import environment
 
 OURS: Final = """
-    gpt_image_2_mcp budgets callers capabilities cli commands commands.running commands.serve errors folders
-    hosts image_formats image_formats.gif image_formats.layout image_formats.svg importing limits logs models
-    picture_names pricing providers redaction requests results schemas settings sizes variables
-    server server.app server.asking server.calls server.completion server.delivery server.lines server.opening
-    server.preferences server.profiles server.progress server.prompt_texts server.prompts server.refusals
-    server.resources server.signals server.stdio server.summaries server.tasks server.tools
+    gpt_image_2_mcp budgets callers capabilities cli clients clients.places commands commands.running
+    commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
+    image_formats.svg importing keys limits logs models picture_names pricing providers redaction
+    requests results schemas settings showing sizes variables server server.app server.asking
+    server.calls server.completion server.delivery server.greeting server.lines server.opening
+    server.preferences server.profiles server.progress server.prompt_texts server.prompts
+    server.refusals server.resources server.signals server.stdio server.summaries server.tasks
+    server.tools
 """
 LATER: Final = {"PIL", "sqlite3", "httpcore2", "filelock", "pybase64", "h11"}
 """Nothing of these is loaded, whatever the SDK's next version brings with it."""
+BEFORE_THE_SDK: Final = """
+    gpt_image_2_mcp budgets capabilities cli clients clients.places commands commands.running commands.serve
+    errors hosts
+    importing keys limits logs providers redaction server server.greeting server.profiles settings showing
+    sizes variables
+"""
 SDK_ALONE: Final = """
 import json, sys
 import mcp.server.lowlevel
@@ -44,6 +52,20 @@ try:
     main(["serve"])
 finally:
     print("", json.dumps(list(sys.modules)), sep="\\n", file=sys.stderr)
+"""
+
+
+GREETED: Final = """
+import json, sys
+from gpt_image_2_mcp.cli import main
+from gpt_image_2_mcp.commands import serve
+
+def modules():
+    print("", json.dumps(list(sys.modules)), sep="\\n", file=sys.stderr)
+    sys.exit()
+
+serve._imported_face = modules
+main(["serve"])
 """
 
 
@@ -86,6 +108,13 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_of_our_modules_the_handshake_loads_its_own(loaded: set[str]) -> None:
     ours = {name.removeprefix("gpt_image_2_mcp.") for name in loaded if name.startswith("gpt_image_2_mcp")}
     assert sorted(ours) == sorted(OURS.split())
+
+
+def test_a_greeting_is_ready_before_the_sdk(home: Any) -> None:
+    modules, _ = run(GREETED, home)
+    ours = {name.removeprefix("gpt_image_2_mcp.") for name in modules if name.startswith("gpt_image_2_mcp")}
+    assert sorted(ours) == sorted(BEFORE_THE_SDK.split())
+    assert not (LATER | {"mcp", "mcp_types", "pydantic", "anyio", "asyncio", "starlette", "httpx2"}) & modules
 
 
 def test_of_other_peoples_the_handshake_loads_the_sdk_and_little_else(loaded: set[str], home: Any) -> None:

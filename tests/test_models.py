@@ -1,4 +1,4 @@
-"""The nouns: names of files, jobs, secrets, results."""
+"""The nouns: names of files, jobs, results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gpt_image_2_mcp.models import (
     ImageJob,
     InputImage,
     Placement,
-    Secret,
     Usage,
     image_id,
 )
@@ -111,13 +110,6 @@ def test_names_of_one_call_differ_by_picture_and_turn() -> None:
     names = {placed("session", "p", turn).filename("png", i, 10) for turn in (1, 2) for i in range(10)}
 
     assert len(names) == 20
-
-
-def test_a_secret_prints_as_stars_and_is_told_only_when_asked() -> None:
-    secret = Secret("sk-1234567890")
-
-    assert f"{secret} {secret!r} {[secret]}" == "Secret(***) Secret(***) [Secret(***)]"
-    assert secret.reveal() == "sk-1234567890"
 
 
 def test_a_job_prints_neither_prompt_nor_bytes() -> None:

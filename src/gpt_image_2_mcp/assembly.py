@@ -21,8 +21,8 @@ from gpt_image_2_mcp.drafts import Defaults
 from gpt_image_2_mcp.errors import ConfigurationError, MissingKey
 from gpt_image_2_mcp.execution import Execution
 from gpt_image_2_mcp.folders import default_output_dir
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.library import Library
-from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import Fetch, Gateway, Manifest, Runner, SessionStore
 from gpt_image_2_mcp.providers import OPENAI, Provider, named, provider_at

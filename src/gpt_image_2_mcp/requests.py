@@ -28,6 +28,7 @@ from gpt_image_2_mcp.capabilities import (
     PROMPT_MAX_CHARS,
 )
 from gpt_image_2_mcp.errors import InvalidRequest
+from gpt_image_2_mcp.showing import Inline
 from gpt_image_2_mcp.sizes import MAX_FRAMES, MIN_FRAMES, Size
 
 _TOLD: Final = 4
@@ -138,8 +139,6 @@ def _single(value: object) -> object:
 
 Source = Annotated[str, Field(min_length=1), BeforeValidator(_source)]
 """Where a picture is, without what clients and models write around it."""
-Inline = Literal["auto", "preview", "full", "none"]
-"""How pictures stand in a result: whole if that fits and else small, small, whole, or not at all."""
 
 Whole = BeforeValidator(_plain_number)
 Word = BeforeValidator(_word)

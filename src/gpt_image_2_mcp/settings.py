@@ -21,11 +21,11 @@ from gpt_image_2_mcp.clients import places
 from gpt_image_2_mcp.clients.places import Places
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.hosts import host_and_port
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import Limit, Limits
-from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.providers import IMAGE_FIELDS, NAMES, ImageField, check_address
 from gpt_image_2_mcp.redaction import Redact, redactor
-from gpt_image_2_mcp.requests import Inline
+from gpt_image_2_mcp.showing import Inline
 from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, MIN_TOKEN
 
 _CENTURY_MS: Final = 100 * 365 * 86_400_000

@@ -21,8 +21,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gpt_image_2_mcp.assembly import open_service
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.logs import configure_logging
-from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.redaction import redact
 from gpt_image_2_mcp.server.http import HttpServer, listen
 from gpt_image_2_mcp.server.preferences import BY_PROFILE

@@ -14,7 +14,7 @@ from gpt_image_2_mcp.clients.entries import Launch, Wish, entries_of_ours
 from gpt_image_2_mcp.clients.files import document_of, planned, read_document, shown, write
 from gpt_image_2_mcp.clients.table import CLIENTS, Client, client_named
 from gpt_image_2_mcp.errors import InvalidRequest, StorageError
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 
 NOW = datetime(2026, 11, 27, 15, 3, 1, tzinfo=UTC)
 COMMAND = 'C:\\Program Files\\"it"\\gpt-image-2-mcp.exe'

@@ -19,7 +19,7 @@ from gpt_image_2_mcp.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.providers import OPENAI, named
 from gpt_image_2_mcp.reports import Listing
 from tests.support.upstreams import CANARY

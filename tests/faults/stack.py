@@ -20,9 +20,10 @@ from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.gateways.fallback import FallbackGateway
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import ResponsesGateway
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.library import Library
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.models import Operation, Secret
+from gpt_image_2_mcp.models import Operation
 from gpt_image_2_mcp.operations import Operations
 from gpt_image_2_mcp.ports import ImageStore, Journal, Leases, Pace, Spools
 from gpt_image_2_mcp.results import ImageResult

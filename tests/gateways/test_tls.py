@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from gpt_image_2_mcp.errors import Unreachable, Unsendable, UpstreamError
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.retries import RetryPolicy, Tries
 from tests.support.upstreams import CANARY
 

@@ -31,8 +31,9 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways import _upstream
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import MB, Limits
-from gpt_image_2_mcp.models import EncodedPicture, Secret
+from gpt_image_2_mcp.models import EncodedPicture
 from tests.gateways.disks import disks
 from tests.gateways.samples import OPERATION, PROMPT, Streamed, breaking, event, stream_of
 from tests.support.upstreams import CANARY, Recorder, canned, scripted, streamed, upstream

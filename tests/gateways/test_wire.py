@@ -17,7 +17,8 @@ from openai.types import ImagesResponse
 from gpt_image_2_mcp.gateways._upstream import Account, Upstream
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import _INSTRUCTIONS, ResponsesGateway
-from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage, Secret
+from gpt_image_2_mcp.keys import Secret
+from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage
 from gpt_image_2_mcp.requests import EditRequest, RenderOptions
 from tests.gateways.samples import (
     PROMPT,

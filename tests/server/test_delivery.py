@@ -13,7 +13,6 @@ from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from PIL import Image
 
 from gpt_image_2_mcp.models import AppliedOptions, SvgUsage
-from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.results import (
     EndSessionResult,
     ImageFile,
@@ -24,6 +23,7 @@ from gpt_image_2_mcp.results import (
 )
 from gpt_image_2_mcp.server.delivery import ENVELOPE_BYTES, FIRST_FRAME, Delivery, wire_bytes
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile, named
+from gpt_image_2_mcp.showing import Inline
 from tests.support.pictures import animation, noise, opened, picture
 
 pytestmark = pytest.mark.anyio

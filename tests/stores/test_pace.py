@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.pace import SqlitePace, SqlitePlace, account_name, until_room
 from tests.stores.samples import Clock, database

@@ -14,7 +14,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.server.http import HttpServer, listen
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.terms import Address, Terms, allowed_hosts, allowed_origins

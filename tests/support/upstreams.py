@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import Limits
-from gpt_image_2_mcp.models import Secret
 from gpt_image_2_mcp.providers import OPENAI, Provider
 from gpt_image_2_mcp.sandbox import create_app
 from tests.support.pictures import picture

@@ -10,7 +10,7 @@ from typing import Any, Final
 from gpt_image_2_mcp.clients.edits import Put, at
 from gpt_image_2_mcp.clients.table import KEY, Client
 from gpt_image_2_mcp.errors import InvalidRequest
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 
 KEY_FILE: Final = f"{KEY}_FILE"
 SERVER: Final = "gpt-image-2"

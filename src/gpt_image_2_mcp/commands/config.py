@@ -17,7 +17,7 @@ from gpt_image_2_mcp.clients.places import Places
 from gpt_image_2_mcp.clients.table import CLIENTS, Client, client_named
 from gpt_image_2_mcp.commands.running import fail
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.settings import key_for_clients, places_of_clients
 
 _COMMAND: Final = "gpt-image-2-mcp"

@@ -9,9 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-import anyio
 import click
-from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import (
     BudgetExceeded,
@@ -78,6 +76,8 @@ def settings_or_exit(*, sandbox: bool = False, serving: bool = False) -> Setting
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[ImageService]:
     """The service, imported where nobody is kept waiting by it."""
+    from anyio.to_thread import run_sync
+
     open_service = await run_sync(_imported, abandon_on_cancel=True)
     async with open_service(settings) as service:
         yield service
@@ -107,6 +107,8 @@ def run_with_service(
 
 def run_or_fail(settings: Settings, run: Callable[[], Awaitable[T]], *, stopped: str = STOPPED) -> T:
     """Run an asynchronous function; an error ends the process with its sentence."""
+    import anyio
+
     try:
         return anyio.run(run)
     except ImageServerError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,7 @@ from gpt_image_2_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from gpt_image_2_mcp.server.preferences import Preferences
+    from gpt_image_2_mcp.server.profiles import Profile
     from gpt_image_2_mcp.service import ImageService
 
 
@@ -33,21 +35,35 @@ def serve(address: str | None) -> None:
     if address is not None:
         _serve_http(settings, address)
         return
+    from gpt_image_2_mcp.server.greeting import Greeting, greet_while, leave_at_signals
+
+    leave_at_signals()
+    greeting = Greeting(_profile_or_exit(settings))
+    serve_stdio = greet_while(_imported_face, greeting)
+    preferences, limit = preferences_or_exit(settings), settings.limits.line
+    run_or_fail(settings, lambda: serve_stdio(lambda: opened(settings), preferences, limit, greeting.greeted))
+
+
+def _imported_face() -> Callable[..., Coroutine[Any, Any, None]]:
     with collector_off():
         from gpt_image_2_mcp.server.app import serve_stdio
-    preferences = preferences_or_exit(settings)
-    run_or_fail(settings, lambda: serve_stdio(lambda: opened(settings), preferences, settings.limits.line))
+    return serve_stdio
+
+
+def _profile_or_exit(settings: Settings) -> Profile | None:
+    from gpt_image_2_mcp.server.profiles import named
+
+    try:
+        return named(settings.client_profile) if settings.client_profile else None
+    except ImageServerError as error:
+        fail(error)
 
 
 def preferences_or_exit(settings: Settings) -> Preferences:
     """What the settings say of clients; a client that is not known ends the process with its sentence."""
     from gpt_image_2_mcp.server.preferences import Preferences
-    from gpt_image_2_mcp.server.profiles import named
 
-    try:
-        profile = named(settings.client_profile) if settings.client_profile else None
-    except ImageServerError as error:
-        fail(error)
+    profile = _profile_or_exit(settings)
     return Preferences(profile, settings.inline, settings.wait_s, redact=settings.redactor())
 
 

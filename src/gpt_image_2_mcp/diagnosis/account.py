@@ -25,7 +25,7 @@ from gpt_image_2_mcp.errors import (
     Unreachable,
     UpstreamError,
 )
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.providers import Provider
 from gpt_image_2_mcp.reports import Listing
 

@@ -18,8 +18,9 @@ from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, Upst
 from gpt_image_2_mcp.gateways._events import Follower
 from gpt_image_2_mcp.gateways._rejections import images_per_minute, rejection
 from gpt_image_2_mcp.gateways._sink import Sink
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import MB, Limits
-from gpt_image_2_mcp.models import EncodedPicture, Secret
+from gpt_image_2_mcp.models import EncodedPicture
 from gpt_image_2_mcp.redaction import SHORTEST_KEY, clean
 
 T = TypeVar("T")

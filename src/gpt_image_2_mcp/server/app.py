@@ -17,6 +17,7 @@ from mcp.types import CallToolRequestParams
 
 from gpt_image_2_mcp.server.calls import Calls, Room, any_room
 from gpt_image_2_mcp.server.completion import Completions
+from gpt_image_2_mcp.server.greeting import NOBODY, Greeted
 from gpt_image_2_mcp.server.opening import Open, Opening, opening
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
 from gpt_image_2_mcp.server.prompts import get_prompt, list_prompts
@@ -114,7 +115,9 @@ class _Server(Server[Any]):
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
 
-async def serve_stdio(open_: Open, preferences: Preferences, line_limit: int) -> None:
+async def serve_stdio(
+    open_: Open, preferences: Preferences, line_limit: int, greeted: Greeted = NOBODY
+) -> None:
     """Serve one client until it closes a pipe or a signal comes; the service is opened after the handshake.
 
     Returns only when stdin was closed and everything is written. In the other cases a thread that reads
@@ -123,8 +126,10 @@ async def serve_stdio(open_: Open, preferences: Preferences, line_limit: int) ->
     async with (
         opening(open_) as service,
         at_first_signal(lambda: _finish(service)),
-        stdio_wire(line_limit) as wire,
+        stdio_wire(line_limit, greeted) as wire,
     ):
+        if greeted.listed:
+            service.tools_listed()
         server = create_server(service, preferences, wire.outlet.room)
         try:
             await server.run(wire.incoming, wire.outlet, server.create_initialization_options())

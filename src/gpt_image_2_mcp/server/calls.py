@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.redaction import Redact, clean, redact, whereabouts
-from gpt_image_2_mcp.requests import Arguments, Inline, Shown, parse_arguments
+from gpt_image_2_mcp.requests import Arguments, Shown, parse_arguments
 from gpt_image_2_mcp.results import Pictured, WorkingResult
 from gpt_image_2_mcp.server.asking import Asker, InputNeeded, can_ask
 from gpt_image_2_mcp.server.delivery import AT_ONCE, deliver_error
@@ -35,6 +35,7 @@ from gpt_image_2_mcp.server.refusals import Context, is_modern
 from gpt_image_2_mcp.server.tasks import WAIT_S as TASK_WAIT_S
 from gpt_image_2_mcp.server.tasks import Task, Tasks, takes_tasks
 from gpt_image_2_mcp.server.tools import PAID, TOOLS, ToolSpec
+from gpt_image_2_mcp.showing import Inline
 
 logger = logging.getLogger(__name__)
 

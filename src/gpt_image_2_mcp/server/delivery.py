@@ -17,10 +17,10 @@ from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS
 from gpt_image_2_mcp.errors import ImageServerError, UndecodablePicture
 from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
 from gpt_image_2_mcp.redaction import Redact, redact
-from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.results import ImageFile, Pictured, WorkingResult
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile
 from gpt_image_2_mcp.server.summaries import summarize
+from gpt_image_2_mcp.showing import Inline
 
 if TYPE_CHECKING:
     from gpt_image_2_mcp.image_formats.layout import ImageHeader

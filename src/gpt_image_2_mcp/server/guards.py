@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gpt_image_2_mcp.errors import ImageServerError
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.server.lines import MOST_PARTS, parts
 
 STAY: Final = "gpt_image_2_mcp.stay"

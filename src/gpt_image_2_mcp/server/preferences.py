@@ -12,11 +12,11 @@ from mcp.types import Implementation
 
 from gpt_image_2_mcp.callers import Caller, Report
 from gpt_image_2_mcp.redaction import Redact, redact
-from gpt_image_2_mcp.requests import Inline
 from gpt_image_2_mcp.server.delivery import Delivery, Links, no_links
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile, recognise
 from gpt_image_2_mcp.server.progress import USUAL, Pace
 from gpt_image_2_mcp.server.resources import links_to
+from gpt_image_2_mcp.showing import Inline
 
 _FIRST_WITH_LINKS: Final = "2025-06-18"
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final
-
-from mcp.server.apps import EXTENSION_ID as APPS
-from mcp.types import ClientCapabilities
+from typing import TYPE_CHECKING, Final
 
 from gpt_image_2_mcp.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from mcp.types import ClientCapabilities
+
+APPS: Final = "io.modelcontextprotocol/ui"
 TASKS: Final = "io.modelcontextprotocol/tasks"
 MAY_END_SOONER_S: Final = 10.0
 """How long before a client's own limit a call is handed off: previews of ten large pictures take seconds."""

@@ -10,11 +10,12 @@ import asyncio
 import os
 import select
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from io import BufferedReader, RawIOBase
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
@@ -26,11 +27,13 @@ from mcp.types import (
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCResponse,
     jsonrpc_message_adapter,
 )
 from pydantic import ValidationError
 
 from gpt_image_2_mcp.limits import MB
+from gpt_image_2_mcp.server.greeting import NOBODY, Greeted
 from gpt_image_2_mcp.server.lines import MOST_PARTS, Lines, Overlong, parts, request_id
 
 RESULTS_AT_ONCE: Final = 3
@@ -96,9 +99,12 @@ class Outlet:
 class Wire:
     """One client: `incoming` and `outlet` are what the SDK's server runs on."""
 
-    def __init__(self, stdin: BinaryIO, stdout: BinaryIO, line_limit: int) -> None:
+    def __init__(
+        self, stdin: BinaryIO, stdout: BinaryIO, line_limit: int, answered: Collection[int | str] = ()
+    ) -> None:
         self._lines, self._limit = Lines(stdin, line_limit), line_limit
         self._stdin, self._stdout = stdin, stdout
+        self._answered = set(answered)
         self._read, self.incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
         outgoing, self._unwritten = anyio.create_memory_object_stream[SessionMessage]()
         self.outlet = Outlet(outgoing)
@@ -137,14 +143,42 @@ class Wire:
         unwritten: ObjectReceiveStream[SessionMessage] = self._unwritten
         async with unwritten:
             async for item in unwritten:
+                if self._has_been_answered(item.message):
+                    continue
                 await run_sync(_put, self._stdout, item.message)
         self._written.set()
+
+    def _has_been_answered(self, message: JSONRPCMessage) -> bool:
+        """Whether a greeting has said this already; it is said once for each of its requests."""
+        known = isinstance(message, JSONRPCResponse) and message.id in self._answered
+        if known:
+            self._answered.discard(message.id)  # type: ignore[union-attr]
+        return known
 
     async def is_written(self) -> bool:
         """Whether the client reads what is left for it within a moment."""
         with anyio.move_on_after(_LAST_WRITES_S):
             await self._written.wait()
         return self._written.is_set()
+
+
+class _ReadAhead(RawIOBase):
+    """A file of which the beginning has been read already."""
+
+    def __init__(self, beginning: bytes, fd: int) -> None:
+        self._beginning, self._fd = beginning, fd
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._beginning[: len(buffer)] or os.read(self._fd, len(buffer))
+        self._beginning = self._beginning[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _is_hung_up(file: BinaryIO) -> bool:
@@ -164,7 +198,7 @@ def _put(file: BinaryIO, message: JSONRPCMessage) -> None:
 
 
 @asynccontextmanager
-async def stdio_wire(line_limit: int) -> AsyncIterator[Wire]:
+async def stdio_wire(line_limit: int, greeted: Greeted = NOBODY) -> AsyncIterator[Wire]:
     """The wire over this process's stdin and stdout.
 
     Meanwhile fd 0 is the null device and fd 1 is stderr, so that handlers and children read an end of file
@@ -172,9 +206,10 @@ async def stdio_wire(line_limit: int) -> AsyncIterator[Wire]:
     """
     with _diverted(0, os.open(os.devnull, os.O_RDONLY)) as stdin, _diverted(1, _stderr()) as stdout:
         wire = Wire(
-            os.fdopen(stdin, "rb", _READ_BUFFER, closefd=False),
+            BufferedReader(_ReadAhead(greeted.unread, stdin), _READ_BUFFER),
             os.fdopen(stdout, "wb", closefd=False),
             line_limit,
+            greeted.answered,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(wire.read)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from gpt_image_2_mcp.errors import ConfigurationError
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 
 PATH: Final = "/mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

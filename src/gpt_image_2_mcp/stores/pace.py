@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from gpt_image_2_mcp.capabilities import find_model
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.ports import Clock, Leases, TellLine
 from gpt_image_2_mcp.slots import worth_telling
 from gpt_image_2_mcp.stores.sqlite import Database, text_of

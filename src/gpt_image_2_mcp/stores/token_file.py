@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from gpt_image_2_mcp.errors import StorageError
-from gpt_image_2_mcp.models import Secret
+from gpt_image_2_mcp.keys import Secret
 
 
 def kept_token(path: Path) -> Secret:

@@ -1,0 +1,167 @@
+"""Answers a client's first requests while the SDK is imported, with what the server would have said."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, NoReturn, TypeVar
+
+from gpt_image_2_mcp.server.profiles import Profile, recognise
+
+T = TypeVar("T")
+
+_MOST_BYTES: Final = 64 * 1024
+"""Of what is read ahead; a handshake is shorter."""
+_PIECE: Final = 16 * 1024
+STDIN: Final = 0
+STDOUT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """How far a client got: what the server is still to read, which of its answers it has had already, and
+    whether it knows the tools.
+    """
+
+    unread: bytes = b""
+    answered: frozenset[int | str] = frozenset()
+    listed: bool = False
+
+
+NOBODY: Final = Greeted()
+
+
+class Greeting:
+    """The handshake of the protocol versions that have one, up to the tools. All else is left to the server,
+    so that what is said here fits into a pipe that nobody reads as yet.
+
+    `greeting.json` holds the server's own answers; it is generated, and checked against them. The server is
+    told of the handshake again when it is there, and what it then says is not sent twice.
+    """
+
+    def __init__(self, profile: Profile | None = None) -> None:
+        known = json.loads(files("gpt_image_2_mcp.server").joinpath("greeting.json").read_bytes())
+        self._hello: dict[str, Any] = known["initialize"]
+        self._tools: dict[str, Any] = known["tools/list"]
+        self._profile, self._hides_images = profile, False
+        self._ahead = bytearray()
+        self._unread = bytearray()
+        self._answered: set[int | str] = set()
+        self._listed = self.over = False
+
+    @property
+    def greeted(self) -> Greeted:
+        return Greeted(bytes(self._unread + self._ahead), frozenset(self._answered), self._listed)
+
+    def hear(self, data: bytes) -> bytes:
+        """Take what has come from the client; gives what is to be sent to it."""
+        self._ahead += data
+        said = b""
+        while not self.over and (line := self._next_line()):
+            said += self._answer(line)
+        self.over |= len(self._ahead) + len(self._unread) > _MOST_BYTES
+        return said
+
+    def _next_line(self) -> bytes:
+        end = self._ahead.find(b"\n") + 1
+        line = bytes(self._ahead[:end])
+        del self._ahead[:end]
+        return line
+
+    def _answer(self, line: bytes) -> bytes:
+        match _request(line):
+            case ("initialize", int() | str() as id_, params) if not self._answered and self._knows(params):
+                client = params["clientInfo"]
+                profile = self._profile or recognise(client["name"], client["version"])
+                self._hides_images = profile.hides_images
+                self._unread += line
+                self._answered.add(id_)
+                return _response(id_, self._hello[params["protocolVersion"]])
+            case ("notifications/initialized", None, _) if self._answered:
+                self._unread += line
+                return b""
+            case ("tools/list", int() | str() as id_, params) if self._answered and params.keys() <= {
+                "_meta"
+            }:
+                self._listed = self.over = True
+                return _response(id_, self._tools["hidden" if self._hides_images else "shown"])
+        self._unread += line
+        self.over = True
+        return b""
+
+    def _knows(self, params: dict[str, Any]) -> bool:
+        client = params.get("clientInfo")
+        return (
+            params.get("protocolVersion") in self._hello
+            and isinstance(params.get("capabilities"), dict)
+            and isinstance(client, dict)
+            and all(isinstance(client.get(name), str) for name in ("name", "version"))
+        )
+
+
+def _request(line: bytes) -> tuple[Any, Any, dict[str, Any]] | None:
+    """Method, id and parameters; None of what is no plain request."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return None
+    params = message.get("params", {})
+    named = isinstance(message.get("method"), str) and not isinstance(message.get("id"), bool)
+    known = named and isinstance(params, dict)
+    return (message["method"], message.get("id"), params) if known else None
+
+
+def _response(id_: int | str, result: Any) -> bytes:
+    message = {"jsonrpc": "2.0", "id": id_, "result": result}
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def greet_while(work: Callable[[], T], greeting: Greeting) -> T:
+    """Do `work` in a thread, and meanwhile answer who is on stdin."""
+    if sys.platform == "win32":  # select takes no pipes there
+        return work()
+    done, doing = os.pipe()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(work)
+            future.add_done_callback(lambda _future: os.close(doing))
+            _converse(greeting, done)
+            return future.result()
+    finally:
+        os.close(done)
+
+
+def _converse(greeting: Greeting, done: int) -> None:
+    while not greeting.over:
+        ready, _, _ = select.select([STDIN, done], [], [])
+        if done in ready:
+            return
+        data = os.read(STDIN, _PIECE)
+        if not data:
+            return
+        said = greeting.hear(data)
+        try:
+            while said:
+                said = said[os.write(STDOUT, said) :]
+        except BrokenPipeError:
+            leave()
+
+
+def leave_at_signals() -> None:
+    """As long as nothing is under way, a signal ends the process at once; the server sets its own."""
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave)
+
+
+def leave(*_signal: object) -> NoReturn:
+    os._exit(0)
