@@ -56,8 +56,10 @@ class SqliteCatalogue:
         self, limit: int, before: tuple[datetime, str] | None = None, beginning: str = ""
     ) -> tuple[CataloguedImage, ...]:
         moment, id_ = (text_of(before[0]), before[1]) if before else ("~", "~")
+        # The plus keeps SQLite from going by id, and so from sorting every picture there is to list a page.
+        by_id = "i.id" if beginning else "+i.id"
         query = (
-            f"{_SELECT} WHERE (i.created_at, i.id) < (?, ?) AND i.id >= ? AND i.id < ? "
+            f"{_SELECT} WHERE (i.created_at, i.id) < (?, ?) AND {by_id} >= ? AND {by_id} < ? "
             "ORDER BY i.created_at DESC, i.id DESC LIMIT ?"
         )
         return await self._select(query, moment, id_, beginning, f"{beginning}~", limit)
