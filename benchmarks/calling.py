@@ -64,7 +64,7 @@ def small(server: Connection, load: Load, port: int) -> Figures:
 
 
 def large(server: Connection, load: Load, port: int, shown: Mapping[str, Any]) -> Figures:
-    """One call. Where `shown` does not say otherwise, our answer has a preview: whole it would be too large."""
+    """One call. Unless `shown` says otherwise our answer has a preview: whole it would be too large."""
     pids = family(server.pid)
     forget_peaks(pids)
     before, began = cpu_s(pids), time.perf_counter()
@@ -120,8 +120,9 @@ def huge(server: Connection, load: Load) -> Figures:
 
 
 def growth(server: Connection, load: Load, source: Path) -> Figures:
-    """What edit sessions leave in memory, once the first one has warmed everything up."""
-    _session(server, load, source)
+    """What edit sessions leave in memory, once some have warmed everything up."""
+    for _ in range(max(load.sessions // 5, 1)):
+        _session(server, load, source)
     pids = family(server.pid)
     before = memory_mib(pids)
     for _ in range(load.sessions):

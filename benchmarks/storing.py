@@ -25,12 +25,12 @@ _CLONED: Final = {
 }
 """The columns in which copies of a row differ, as SQL."""
 _ID: Final = "printf('%032x', n * 2654435761)"
-_AT: Final = "strftime('%Y-%m-%dT%H:%M:%f', '2026-01-01', '+' || n || ' minutes') || '000+00:00'"
+_AT: Final = "strftime('%Y-%m-%dT%H:%M:%f', 'now', '-' || n || ' seconds') || '000+00:00'"
 
 
 def grown(command: Command, size_mb: str, sessions: int, pictures: int) -> Figures:
     """Latencies before and after the state file has grown, and the memory that goes with it."""
-    environment = {**command.environment, "GPT_IMAGE_2_SESSION_MAX": "0"}
+    environment = {**command.environment, "GPT_IMAGE_2_SESSION_MAX": "0", "GPT_IMAGE_2_SESSION_TTL_MS": "0"}
     command = replace(command, environment=environment)
     with Connection(command) as server:
         made = json.loads(server.call("generate_image", prompt=f"{size_mb} 0"))
