@@ -11,7 +11,8 @@ in one place per face (`server/tools.py`, `cli.py`).
     |-- InputError                   an input image cannot be read or is not a picture the API takes
     |-- UndecodablePicture           a picture whose pixels cannot be had; its file is as it was
     |-- StorageError                 a folder or file cannot be written
-    |   `-- PictureChanged           a picture we wrote is gone or is not what we wrote
+    |   |-- PictureChanged           a picture we wrote is gone or is not what we wrote
+    |   `-- UnreadableSetup          a client's configuration cannot be read, or not be changed safely
     |-- SessionNotFound              no such edit session (ended, expired, evicted or never there)
     |-- SessionBusy                  another turn of the session is still under way
     |-- OperationNotFound            no such operation
@@ -119,6 +120,11 @@ class StorageError(ImageServerError):
 
 class PictureChanged(StorageError):
     code = "picture_changed"
+
+
+class UnreadableSetup(StorageError):
+    code = "unreadable_setup"
+    default_hint = "Nothing was changed: correct the file, or put the snippet in by hand."
 
 
 class SessionNotFound(ImageServerError):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gpt_image_2_mcp.clients.edits import Unreadable, at
+from gpt_image_2_mcp.clients.edits import at
 from gpt_image_2_mcp.clients.entries import Launch, Wish, entries_of_ours
 from gpt_image_2_mcp.clients.files import document_of, planned, read_document, shown, write
 from gpt_image_2_mcp.clients.table import CLIENTS, Client, client_named
-from gpt_image_2_mcp.errors import InvalidRequest, StorageError
+from gpt_image_2_mcp.errors import InvalidRequest, StorageError, UnreadableSetup
 from gpt_image_2_mcp.keys import Secret
 
 NOW = datetime(2026, 11, 27, 15, 3, 1, tzinfo=UTC)
@@ -202,7 +202,7 @@ def test_each_copy_has_a_name_of_its_own(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_left_as_it_is(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(text)
-    with pytest.raises(Unreadable, match="Nothing was changed"):
+    with pytest.raises(UnreadableSetup, match="Nothing was changed"):
         put(client_named(name), path)
     assert path.read_text() == text
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "home"]
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is(name: str, text: str, tmp_p
 @pytest.mark.parametrize("data", [b"\xff\xfe{\x00}\x00", b"\x80"])
 def test_text_in_another_encoding_is_left_as_it_is(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(data)
-    with pytest.raises(Unreadable, match="is not text in UTF-8"):
+    with pytest.raises(UnreadableSetup, match="is not text in UTF-8"):
         put(client_named("cursor"), tmp_path / "file")
 
 

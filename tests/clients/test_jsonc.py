@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.clients import jsonc
-from gpt_image_2_mcp.clients.edits import Put, Unreadable, carried_out
+from gpt_image_2_mcp.clients.edits import Put, carried_out
+from gpt_image_2_mcp.errors import UnreadableSetup
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=6)
 SCALARS = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | NAMES
@@ -61,8 +62,8 @@ def test_what_is_put_in_stands_there_and_everything_else_stays(data: st.DataObje
     puts = [Put(("servers", "it"), ENTRY), Put(("inputs",), {"id": 1}, append=True)]
     try:
         wanted = carried_out(document, puts)
-    except Unreadable:
-        with pytest.raises(Unreadable):
+    except UnreadableSetup:
+        with pytest.raises(UnreadableSetup):
             jsonc.written(text, puts, comments=comments)
         return
     after = jsonc.written(text, puts, comments=comments)
@@ -134,7 +135,7 @@ def test_an_empty_file_becomes_a_document(blank: str) -> None:
     ],
 )
 def test_what_is_no_json_is_said_with_its_line_and_left_alone(text: str, said: str) -> None:
-    with pytest.raises(Unreadable, match=said.replace("[", r"\[")):
+    with pytest.raises(UnreadableSetup, match=said.replace("[", r"\[")):
         jsonc.written(text, [Put(("a",), 1)])
 
 
@@ -144,5 +145,5 @@ def test_a_path_through_something_else_is_refused() -> None:
         ('{"a": [1]}', Put(("a", "b"), 1)),
         ('{"a": {}}', Put(("a",), 1, append=True)),
     ):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableSetup):
             jsonc.written(text, [put])

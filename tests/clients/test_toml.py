@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.clients import toml
-from gpt_image_2_mcp.clients.edits import Put, Unreadable, carried_out
+from gpt_image_2_mcp.clients.edits import Put, carried_out
+from gpt_image_2_mcp.errors import UnreadableSetup
 
 TABLE = ("mcp_servers", "it")
 ENTRY = {"command": 'C:\\Users\\"me"\\it.exe', "args": ["-m", "x\x7f"], "startup_timeout_sec": 60}
@@ -72,7 +73,7 @@ def test_a_variable_comes_into_whatever_form_the_environment_has(before: str, af
     head = "[mcp_servers.it]\n"
     put = Put((*TABLE, "env", "K"), "v")
     if after is None:
-        with pytest.raises(Unreadable, match=r"`mcp_servers\.it\.env` is written"):
+        with pytest.raises(UnreadableSetup, match=r"`mcp_servers\.it\.env` is written"):
             toml.written(head + before, [put])
     else:
         assert toml.written(head + before, [put]) == head + after
@@ -82,7 +83,7 @@ def test_a_variable_comes_into_whatever_form_the_environment_has(before: str, af
     "text", ["[mcp_servers]\nit.b = 1\nit.c = 2\n", "mcp_servers = 1\n", "[[mcp_servers]]\n"]
 )
 def test_what_leaves_no_room_is_refused(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableSetup):
         toml.written(text, [Put(TABLE, ENTRY)])
 
 
@@ -93,7 +94,7 @@ def test_a_table_that_stands_in_one_line_is_written_in_one_again() -> None:
 
 @pytest.mark.parametrize("text", ["a = ", "[a]\n[a]\n", "a = 1 b = 2"])
 def test_what_is_no_toml_is_refused(text: str) -> None:
-    with pytest.raises(Unreadable, match="not TOML"):
+    with pytest.raises(UnreadableSetup, match="not TOML"):
         toml.written(text, [Put(TABLE, ENTRY)])
 
 

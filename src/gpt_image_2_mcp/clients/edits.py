@@ -7,14 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpt_image_2_mcp.errors import StorageError
-
-
-class Unreadable(StorageError):
-    """A configuration file that cannot be read, or not be changed safely."""
-
-    code = "unreadable_configuration"
-    default_hint = "Nothing was changed: correct the file, or put the snippet in by hand."
+from gpt_image_2_mcp.errors import UnreadableSetup
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +23,7 @@ def carried_out(document: Mapping[str, Any], puts: Sequence[Put]) -> dict[str, A
     """What the file has to hold when the puts are made: by it the text is checked.
 
     Raises:
-        Unreadable: a path leads through something that is no table.
+        UnreadableSetup: a path leads through something that is no table.
     """
     result = copy.deepcopy(dict(document))
     for put in puts:
@@ -38,11 +31,11 @@ def carried_out(document: Mapping[str, Any], puts: Sequence[Put]) -> dict[str, A
         for key in put.path[:-1]:
             table = table.setdefault(key, {})
             if not isinstance(table, dict):
-                raise Unreadable(f"`{key}` in the file is no table.")
+                raise UnreadableSetup(f"`{key}` in the file is no table.")
         if put.append:
             held = table.setdefault(put.path[-1], [])
             if not isinstance(held, list):
-                raise Unreadable(f"`{put.path[-1]}` in the file is no list.")
+                raise UnreadableSetup(f"`{put.path[-1]}` in the file is no list.")
             held.append(put.value)
         else:
             table[put.path[-1]] = put.value

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from gpt_image_2_mcp.clients import jsonc, toml
-from gpt_image_2_mcp.clients.edits import Put, Unreadable, carried_out
+from gpt_image_2_mcp.clients.edits import Put, carried_out
 from gpt_image_2_mcp.clients.entries import Wish, changes, snippet
 from gpt_image_2_mcp.clients.table import Client, Format
-from gpt_image_2_mcp.errors import StorageError
+from gpt_image_2_mcp.errors import StorageError, UnreadableSetup
 
 _BOM: Final = "\ufeff"
 _LARGEST: Final = 64 * 1024 * 1024
@@ -41,7 +41,7 @@ def document_of(format_: Format, text: str) -> Mapping[str, Any]:
     """What a file holds.
 
     Raises:
-        Unreadable: it is not of its format.
+        UnreadableSetup: it is not of its format.
     """
     text = text.removeprefix(_BOM)
     if format_ == "toml":
@@ -75,7 +75,7 @@ def planned(client: Client, path: Path, wish: Wish) -> Change:
         return Change(path, before, f"{text}{shown(client, wish)}")
     after = _written(client.format, text, puts)
     if document_of(client.format, after) != carried_out(held, puts):
-        raise Unreadable("The file is written in a way that leaves no room for the server.")
+        raise UnreadableSetup("The file is written in a way that leaves no room for the server.")
     return Change(path, before, (_BOM if before.startswith(_BOM) else "") + after)
 
 
@@ -101,11 +101,11 @@ def _read(path: Path) -> str | None:
     except OSError as error:
         raise _refused(path, "read", error) from None
     if len(data) > _LARGEST:
-        raise Unreadable(f"{path} is larger than {_LARGEST >> 20} MB.")
+        raise UnreadableSetup(f"{path} is larger than {_LARGEST >> 20} MB.")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Unreadable(f"{path} is not text in UTF-8.") from None
+        raise UnreadableSetup(f"{path} is not text in UTF-8.") from None
 
 
 def _refused(path: Path, what: str, error: OSError) -> StorageError:
@@ -130,7 +130,7 @@ def write(change: Change, now: datetime, *, private: bool) -> Path | None:
         draft = _draft(target, change.after, mode)
         try:
             if _read(target) != change.before:
-                raise Unreadable(
+                raise UnreadableSetup(
                     f"{change.path} was changed meanwhile.", hint="Nothing was changed: try again."
                 )
             backup = None if change.before is None else _backup(target, change.before, now)

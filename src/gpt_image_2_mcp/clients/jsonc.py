@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from gpt_image_2_mcp.clients.edits import Put, Unreadable
+from gpt_image_2_mcp.clients.edits import Put
+from gpt_image_2_mcp.errors import UnreadableSetup
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _TRIVIA: Final = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -37,7 +38,7 @@ def read(text: str, *, comments: bool = False) -> Node:
     """The document, which has to be an object; an empty file counts as an empty one.
 
     Raises:
-        Unreadable: it is no such document.
+        UnreadableSetup: it is no such document.
     """
     reader = _Reader(text, comments=comments)
     start = reader.after_trivia(0)
@@ -47,7 +48,7 @@ def read(text: str, *, comments: bool = False) -> Node:
     if reader.after_trivia(root.end) != len(text):
         reader.fail(root.end, "something stands behind its end")
     if not isinstance(root.value, dict):
-        raise Unreadable("The file holds no JSON object.")
+        raise UnreadableSetup("The file holds no JSON object.")
     return root
 
 
@@ -60,7 +61,7 @@ class _Reader:
 
     def fail(self, at: int, what: str) -> NoReturn:
         line = self._text.count("\n", 0, at) + 1
-        raise Unreadable(f"The file is not JSON that can be read: line {line}, {what}.")
+        raise UnreadableSetup(f"The file is not JSON that can be read: line {line}, {what}.")
 
     def after_trivia(self, at: int) -> int:
         found = self._trivia.match(self._text, at)
@@ -124,7 +125,7 @@ def written(text: str, puts: Sequence[Put], *, comments: bool = False) -> str:
     """`text` with the puts made, one after the other.
 
     Raises:
-        Unreadable: it is no JSON, or a path leads through something that is no object.
+        UnreadableSetup: it is no JSON, or a path leads through something that is no object.
     """
     for put in puts:
         text = _spliced(text, read(text, comments=comments), put)
@@ -137,7 +138,7 @@ def _spliced(text: str, root: Node, put: Put) -> str:
     node, depth = root, 0
     for depth, key in enumerate(put.path):
         if node.children is None or not isinstance(node.value, dict):
-            raise Unreadable(f"`{put.path[depth - 1]}` in the file is no object.")
+            raise UnreadableSetup(f"`{put.path[depth - 1]}` in the file is no object.")
         if key not in node.children:
             return _inserted(text, node, depth + 1, key, _nested(put.path[depth + 1 :], put))
         node = node.children[key]
@@ -158,7 +159,7 @@ def _nested(path: Sequence[str], put: Put) -> Any:
 def _inserted(text: str, container: Node, depth: int, key: str | None, value: Any) -> str:
     """A new last child: behind the comments of the one before it, in front of the closing bracket."""
     if container.children is None or (key is None and not isinstance(container.value, list)):
-        raise Unreadable("What stands in the file is of another kind than what is to go there.")
+        raise UnreadableSetup("What stands in the file is of another kind than what is to go there.")
     style, close = _Style.of(text), container.end - 1
     last = max((child.end for child in container.children.values()), default=None)
     settled = container.comma or last or container.start + 1

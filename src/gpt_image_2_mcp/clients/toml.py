@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gpt_image_2_mcp.clients.edits import Put, Unreadable, at, carried_out
+from gpt_image_2_mcp.clients.edits import Put, at, carried_out
+from gpt_image_2_mcp.errors import UnreadableSetup
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
@@ -20,12 +21,12 @@ def read(text: str) -> dict[str, Any]:
     """The document.
 
     Raises:
-        Unreadable: it is no TOML.
+        UnreadableSetup: it is no TOML.
     """
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Unreadable(f"The file is not TOML that can be read: {str(error)[:200]}.") from None
+        raise UnreadableSetup(f"The file is not TOML that can be read: {str(error)[:200]}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def written(text: str, puts: Sequence[Put]) -> str:
     """`text` with the puts made.
 
     Raises:
-        Unreadable: it is no TOML, or is written in a way that is not understood well enough to be changed.
+        UnreadableSetup: it is no TOML, or is not understood well enough to be changed.
     """
     for put in puts:
         before = read(text)
@@ -80,14 +81,16 @@ def written(text: str, puts: Sequence[Put]) -> str:
             continue
         text = _spliced(text, put)
         if _reread(text) != carried_out(before, [put]):
-            raise Unreadable(f"The way `{'.'.join(put.path[:-1])}` is written in the file leaves no room.")
+            raise UnreadableSetup(
+                f"The way `{'.'.join(put.path[:-1])}` is written in the file leaves no room."
+            )
     return text
 
 
 def _reread(text: str) -> dict[str, Any] | None:
     try:
         return read(text)
-    except Unreadable:
+    except UnreadableSetup:
         return None
 
 
