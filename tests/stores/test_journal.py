@@ -401,6 +401,24 @@ async def test_unfinished_turns_of_a_session_are_found_by_it(journal: Journal, c
     assert await journal.unfinished_in_session("s3") == ()
 
 
+async def test_a_damaged_entry_keeps_no_other_from_being_found(
+    journal: Journal, clock: Clock, folder: Path
+) -> None:
+    for id_ in ("whole", "damaged"):
+        await entered(journal, clock, id_, state="sent")
+
+    def damage(db: sqlite3.Connection) -> None:
+        with db:
+            db.execute("UPDATE operations SET placement = CAST('{torn' AS BLOB) WHERE id = 'damaged'")
+
+    async with database(folder) as other:
+        await other.run(damage)
+    assert [each.id for each in await journal.unfinished()] == ["whole"]
+    assert [each.id for each in await journal.recent(5)] == ["whole"]
+    with pytest.raises(StorageError, match="entry damaged is damaged"):
+        await journal.get("damaged")
+
+
 async def test_durations_are_those_of_finished_calls_with_the_same_model_quality_and_size(
     journal: Journal, clock: Clock
 ) -> None:

@@ -168,7 +168,7 @@ class SqliteJournal:
 
     async def _select(self, query: str, *values: object) -> tuple[Operation, ...]:
         return await self._database.run(
-            lambda db: tuple(_operation(row) for row in db.execute(query, values))
+            lambda db: tuple(filter(None, map(_readable, db.execute(query, values))))
         )
 
     def _shown(self, failure: Failure) -> Failure:
