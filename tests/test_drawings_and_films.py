@@ -75,7 +75,7 @@ async def brought_to_its_end(folder: Path, document: dict[str, Any], options: Re
         {ID: Operation(ID, "received", "generate", "a fox", options, placement, "", "", now, now)}
     )
     spools = SpoolFolder(folder / "spool")
-    spools.prepare()
+    spools.probe()
     (folder / "spool" / f"{ID}.images.0.resp").write_text(json.dumps(document))
     gateway, leases = ImagesGateway(upstream(canned())), FileLeases(folder / "locks")
     await Execution(notebook, gateway, FileImageStore(), spools, leases, NoLine()).resume(ID)

@@ -555,7 +555,7 @@ async def test_a_call_is_joined_from_a_new_server_when_the_old_one_died(bench: B
     request = GenerateRequest.model_validate({"prompt": "x", "size": SMALL, "quality": "high"})
     same = fingerprint(request, hasty(), ("gpt-image-2", str(bench.pictures)))
     operation = await old.begin(job, placement, same)
-    await old.wait(operation.id, hasty())
+    await old.wait(operation, hasty())
     service = bench.service()
     assert await bench.operations().abandoned_twin(same) is None, "it lives: somebody may wait there"
     old.forget_server()

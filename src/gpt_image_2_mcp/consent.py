@@ -96,6 +96,8 @@ class Terms:
             TooDear: it can cost more than the caller has the user's word for.
             ConsentNeeded: nobody can agree to it, since its price is not known.
         """
+        if self.free is None and self.limit is None:
+            return None
         known = estimate(job)
         if self.limit is not None:
             self._check_limit(job, known.most if known else None, self.limit, today)

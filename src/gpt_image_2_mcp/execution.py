@@ -161,7 +161,6 @@ class Execution:
             await self._salvage(operation, error, spool)
         else:
             await self._journal.move(operation.id, "sent", "received")
-            await run_sync(spool.drop_job)
             await _learn(place, receipt.images_per_minute)
             return receipt
         return None
@@ -216,9 +215,9 @@ class Execution:
 
     async def _finish(self, operation: Operation, receipt: Receipt, spool: Spool) -> None:
         """From received to done: pictures, then the catalogue; may be done again after any death."""
+        through = False
         try:
-            receipt = await self._complete(operation, receipt, spool)
-            answer = await self._read(receipt)
+            receipt, answer = await self._answer(operation, receipt, spool)
             images, damage = await self._save(operation, answer)
         except (StorageError, PictureAway) as error:
             logger.warning(
@@ -226,17 +225,23 @@ class Execution:
             )
             await self._journal.move(operation.id, "received", "received", failure=_failure(error))
         except UpstreamError as error:
-            unbilled = isinstance(error, Rejected) and not error.partly_made
-            end: State = "released" if unbilled else "unknown"
+            through = isinstance(error, Rejected) and not error.partly_made
+            end: State = "released" if through else "unknown"
             await self._journal.move(operation.id, "received", end, failure=_failure(error))
-            if unbilled:
-                await run_sync(spool.discard)
         else:
             backdrop = await self._look_behind(operation, images)
             done = completed(operation, receipt, answer, images, damage, backdrop)
             await self._journal.commit(operation.id, done)
-            if not damage and not answer.away:
-                await run_sync(spool.discard)
+            through = not damage and not answer.away
+        await run_sync(spool.discard if through else spool.drop_job)
+
+    async def _answer(self, operation: Operation, receipt: Receipt, spool: Spool) -> tuple[Receipt, Answer]:
+        """What an answer holds, once pictures that stand elsewhere have been fetched."""
+        answer = await self._read(receipt)
+        if answer.away:
+            receipt = await self._complete(operation, receipt, spool)
+            answer = await self._read(receipt)
+        return receipt, answer
 
     async def _complete(self, operation: Operation, receipt: Receipt, spool: Spool) -> Receipt:
         try:
@@ -352,6 +357,7 @@ class Execution:
             elif operation.state == "received":
                 error = InvalidAnswer(f"The server failed while it read the answer ({kind}).")
                 await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+                await run_sync(spool.drop_job)
         finally:
             self._leases.give_back(operation_id)
 
@@ -382,6 +388,7 @@ class Execution:
         else:
             error = OutcomeUnknown("The raw answer is no longer in the state folder.")
             await self._journal.move(operation.id, "received", "unknown", failure=_failure(error))
+            await run_sync(spool.drop_job)
 
 
 @contextmanager

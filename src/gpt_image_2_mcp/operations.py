@@ -110,10 +110,9 @@ class Operations:
             StorageError: a folder cannot be written or has no room; nothing was journalled or sent.
             BudgetExceeded: the call may cost more than is left; likewise.
         """
-        await self.check_budgets(job, placement, step)  # before anything is written; entering it looks again
-        await self._images.prepare(placement, _expected_bytes(job))
-        await run_sync(self._spools.prepare)
         operation = self._reserved(job, placement, fingerprint, step)
+        await self._check_budgets(operation, job)  # before anything is written; entering it looks again
+        await self._images.prepare(placement, _expected_bytes(job))
         _log_begin(operation)
         self._announce()
         # Once it is journalled it is also started, though the caller be cancelled or the server leave.
@@ -152,7 +151,9 @@ class Operations:
         Raises:
             BudgetExceeded: it would not.
         """
-        operation = self._reserved(job, placement, "", step)
+        await self._check_budgets(self._reserved(job, placement, "", step), job)
+
+    async def _check_budgets(self, operation: Operation, job: ImageJob) -> None:
         with advised(job, operation.created_at.date()):
             await self._journal.check_budgets(operation)
 
@@ -198,17 +199,17 @@ class Operations:
         await self._runner.start(operation.id)
 
     def when_settled(
-        self, operation_id: str, then: Callable[[Operation], Awaitable[None]], held: AsyncExitStack
+        self, operation: Operation, then: Callable[[Operation], Awaitable[None]], held: AsyncExitStack
     ) -> None:
         """Keep what `held` holds until the operation is settled and `then` is done, whoever waits."""
 
         async def follow() -> None:
             async with held:
-                await then(await self._watch(operation_id, Caller()))
+                await then(await self._watch(operation, Caller()))
 
         task = asyncio.ensure_future(follow())
-        self._follows[operation_id] = task
-        task.add_done_callback(lambda _task: self._follows.pop(operation_id, None))
+        self._follows[operation.id] = task
+        task.add_done_callback(lambda _task: self._follows.pop(operation.id, None))
 
     async def get(self, operation_id: str | None) -> Operation:
         """An operation, or this server's latest where the id is None.
@@ -238,22 +239,22 @@ class Operations:
                 return operation
         return None
 
-    async def wait(self, operation_id: str, caller: Caller) -> Operation:
+    async def wait(self, operation: Operation, caller: Caller) -> Operation:
         """The operation when it is settled, the caller's patience ends or all is handed off."""
-        self._waiting[operation_id] += 1
+        self._waiting[operation.id] += 1
         try:
-            operation = await self._watch(operation_id, caller, lambda: self._handing_off)
-            if operation.is_settled and (follow := self._follows.get(operation_id)):
+            seen = await self._watch(operation, caller, lambda: self._handing_off)
+            if seen.is_settled and (follow := self._follows.get(operation.id)):
                 await asyncio.shield(follow)  # a turn is in its session before it is told of
-            return operation
+            return seen
         finally:
-            self._waiting[operation_id] -= 1
+            self._waiting[operation.id] -= 1
 
     async def settle_session(self, session_id: str) -> bool:
         """Wait for turns that a process which died left in flight; whether there were any."""
         under_way = [o for o in await self._journal.unfinished_in_session(session_id) if not o.is_settled]
         for operation in under_way:
-            await self._watch(operation.id, Caller())
+            await self._watch(operation, Caller())
         return bool(under_way)
 
     async def partial(self, operation_id: str, index: int) -> PartialPicture:
@@ -321,21 +322,20 @@ class Operations:
         return self._leases.is_held(server_lease(server))
 
     async def _watch(
-        self, operation_id: str, caller: Caller, stop: Callable[[], bool] = lambda: False
+        self, operation: Operation, caller: Caller, stop: Callable[[], bool] = lambda: False
     ) -> Operation:
-        operation = await self._journal.get(operation_id)
+        """Look again and again, from the operation as it was seen last."""
         expected = None if operation.is_settled else await self.expected(operation)
         while not (operation.is_settled or caller.left_s == 0 or stop()):
             elapsed = (self._clock() - operation.created_at).total_seconds()
             caller.report(Standing(elapsed, operation.doing, expected))
             within = _POLL_S if caller.left_s is None else min(caller.left_s, _POLL_S)
-            if await self._runner.ended(operation_id, within):
-                await self._make_sure(operation_id)
-            operation = await self._journal.get(operation_id)
+            ended = await self._runner.ended(operation.id, within)
+            operation = await (self._conclude if ended else self._journal.get)(operation.id)
         return operation
 
-    async def _make_sure(self, operation_id: str) -> None:
-        """What its runner is through with has ended, or the reason is told.
+    async def _conclude(self, operation_id: str) -> Operation:
+        """What its runner is through with: it has ended, or the reason is told.
 
         Raises:
             StorageError: the journal cannot be written.
@@ -346,6 +346,8 @@ class Operations:
             operation = await self._journal.get(operation_id)
         if operation.state == "reserved":
             await self._execution.give_up(operation_id, "it could not be started")
+            operation = await self._journal.get(operation_id)
+        return operation
 
     async def _recover_for_ever(self) -> None:
         again = False

@@ -97,13 +97,6 @@ class Spools(Protocol):
     def operations(self) -> frozenset[str]:
         """The ids of those that have files. Blocks."""
 
-    def prepare(self) -> None:
-        """Make sure that spools can be written. Blocks.
-
-        Raises:
-            StorageError: they cannot.
-        """
-
     def probe(self) -> None:
         """Prove by writing that spools can be written. Blocks.
 

@@ -66,8 +66,9 @@ def clean(text: str, limit: int = ERROR_TEXT_LIMIT) -> str:
     Control, zero-width, bidirectional and tag characters (Unicode categories Cc, Cf, Cs, Co) go: an upstream
     message must not be able to disguise itself to a model or a terminal.
     """
-    line = " ".join(text[: limit * 8].split())
-    visible = "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
+    visible = " ".join(text[: limit * 8].split())
+    if not visible.isprintable():
+        visible = "".join(c for c in visible if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     redacted = redact(visible)
     return redacted if len(redacted) <= limit else f"{redacted[: limit - 3]}..."
 

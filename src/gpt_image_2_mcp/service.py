@@ -170,7 +170,7 @@ class ImageService:
         if operation.state in OPEN_STATES:  # finishes what a full disk or a death stopped, if nobody is at it
             operation = await self._operations.resume(operation.id)
         caller = caller.with_patience(request.wait_seconds)
-        return await self._outcome(await self._operations.wait(operation.id, caller))
+        return await self._outcome(await self._operations.wait(operation, caller))
 
     async def partial(self, operation_id: str, index: int) -> tuple[bytes, str]:
         """A picture in the making, by its index from 0: the bytes of its file, and its MIME type.
@@ -238,7 +238,7 @@ class ImageService:
         if isinstance(operation, DryRunResult):
             return operation
         try:
-            settled = await self._operations.wait(operation.id, caller)
+            settled = await self._operations.wait(operation, caller)
         except StorageError as error:
             hint = f"The call may be paid for: mend that, then call get_result with {operation.id}."
             unread = StorageError(error.message, hint=hint)
@@ -315,7 +315,7 @@ class ImageService:
         self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep, held: AsyncExitStack
     ) -> Operation:
         operation = await self._operations.begin(job, placement, fingerprint, step)
-        self._operations.when_settled(operation.id, self._keep_turn, held.pop_all())
+        self._operations.when_settled(operation, self._keep_turn, held.pop_all())
         return operation
 
     async def _keep_turn(self, operation: Operation) -> None:

@@ -22,7 +22,7 @@ from gpt_image_2_mcp.errors import InputError, StorageError
 from gpt_image_2_mcp.models import EncodedPicture, Placement
 from gpt_image_2_mcp.roots import Roots
 from gpt_image_2_mcp.sources.local import read_below
-from gpt_image_2_mcp.stores import files
+from gpt_image_2_mcp.stores.files import FileImageStore
 from tests.faults import swapper
 from tests.support.pictures import picture
 
@@ -104,11 +104,11 @@ class Race:
         """A way to have a picture written as for a paid call; it goes at once, so that the next is new."""
         placement = Placement(self.root / "out", "image", "20261122-150301", "ab" * 16, root=self.root)
         whole = EncodedPicture(self.body, 0, self.body.stat().st_size)
-        handle = os.open(self.root / "out", os.O_RDONLY)
+        handle, store = os.open(self.root / "out", os.O_RDONLY), FileImageStore()
 
         def write() -> str:
             try:
-                made = files._save(whole, placement, 0, 1)
+                made = store._save(whole, placement, 0, 1, drawing=False)
                 os.unlink(made.path.name, dir_fd=handle)
             except StorageError:
                 return "refused"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gpt_image_2_mcp.errors import InvalidAnswer
 from gpt_image_2_mcp.gateways import _cutting
-from gpt_image_2_mcp.gateways._bodies import Bodies, Body, read_body
+from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from tests.gateways.samples import text_of, written
 
 WHOLE = b'{"data":[{"b64_json":"QUJD"}]}'
@@ -228,24 +228,3 @@ def test_no_bytes_whatever_bring_another_error(raw: bytes) -> None:
         except InvalidAnswer:
             return
         assert isinstance(body.document, dict)
-
-
-def test_an_answer_that_was_looked_into_is_not_read_again_by_who_takes_it(tmp_path: Path) -> None:
-    path, bodies = written(tmp_path / "0.resp", WHOLE), Bodies()
-    looked = bodies.look(path)
-    assert bodies.take(path) is looked
-    assert bodies.take(path) is not looked
-
-
-def test_a_torn_answer_may_grow_and_is_read_each_time(tmp_path: Path) -> None:
-    path, bodies = written(tmp_path / "0.part", WHOLE), Bodies()
-    looked = bodies.look(path, torn=True)
-    assert bodies.take(path, torn=True) is not looked
-
-
-def test_of_answers_that_nobody_takes_the_oldest_are_let_go(tmp_path: Path) -> None:
-    bodies = Bodies()
-    paths = [written(tmp_path / f"{number}.resp", WHOLE) for number in range(40)]
-    looked = [bodies.look(path) for path in paths]
-    assert bodies.take(paths[-1]) is looked[-1]
-    assert bodies.take(paths[0]) is not looked[0]

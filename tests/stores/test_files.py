@@ -420,7 +420,7 @@ async def test_a_crash_while_decoding_leaves_nothing(
     monkeypatch.setattr(pybase64, "b64decode", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
-        files._save(encoded(tmp_path, PNG), placement, 0, 1)
+        FileImageStore()._save(encoded(tmp_path, PNG), placement, 0, 1, drawing=False)
 
     assert names(placement.folder) == []
 

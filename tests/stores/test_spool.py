@@ -44,7 +44,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.fixture
 def spools(folders: tuple[Path, Path]) -> SpoolFolder:
     spools = SpoolFolder(*folders)
-    spools.prepare()
+    spools.probe()
     return spools
 
 
@@ -141,7 +141,6 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         spools = SpoolFolder(tmp_path / "spool")
-        spools.prepare()
         spools.open(ONE).save_job(job(action="edit", images=(FOX,)))
         spools.open(ONE).note_upload("file-1")
     finally:
@@ -522,14 +521,14 @@ def test_letting_go_where_there_is_no_folder_yet_is_nothing(tmp_path: Path) -> N
     assert not (tmp_path / "gone").exists()
 
 
-def test_preparing_makes_the_folder_once_and_again(tmp_path: Path) -> None:
+def test_the_first_request_makes_the_folder(tmp_path: Path) -> None:
     spools = SpoolFolder(tmp_path / "a" / "b")
-    spools.prepare()
-    spools.prepare()
-    assert (tmp_path / "a" / "b").is_dir()
+    spools.open(ONE).save_job(job())
+    spools.open(OTHER).save_job(job())
+    assert names(tmp_path / "a" / "b") == sorted([f"{ONE}.job", f"{OTHER}.job"])
 
 
-def test_preparing_makes_no_second_folder_before_it_is_needed(
+def test_probing_makes_no_second_folder_before_it_is_needed(
     spools: SpoolFolder, folders: tuple[Path, Path]
 ) -> None:
     assert not folders[1].exists()
@@ -540,15 +539,13 @@ def test_probing_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_probing_finds_what_preparing_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probing_finds_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(dir: Path) -> None:  # noqa: A002 - the name that is called by
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("gpt_image_2_mcp.stores.spool.TemporaryFile", full)
-    spools = SpoolFolder(tmp_path / "spool")
-    spools.prepare()
     with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)"):
-        spools.probe()
+        SpoolFolder(tmp_path / "spool").probe()
 
 
 @pytest.mark.parametrize("below", ["", "spool"])
@@ -556,6 +553,6 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_sent(tmp_pat
     blocked = tmp_path / "a file"
     blocked.write_bytes(b"")
     with pytest.raises(StorageError, match=r"^The state folder .* cannot be written") as raised:
-        SpoolFolder(blocked / below).prepare()
+        SpoolFolder(blocked / below).open(ONE).save_job(job())
     assert raised.value.hint.endswith("nothing was sent.")
     assert "GPT_IMAGE_2_STATE_DIR" in raised.value.hint

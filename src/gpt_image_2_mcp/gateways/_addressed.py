@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ import pybase64
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import InputError, InvalidAnswer, PictureAway, UpstreamError
-from gpt_image_2_mcp.gateways._bodies import Bodies, Body
+from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import is_stream
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Upstream
@@ -38,7 +38,6 @@ class Addressed:
 
     upstream: Upstream
     fetch: Fetch = nowhere
-    bodies: Bodies = field(default_factory=Bodies)
 
     async def complete(self, receipt: Receipt, spool: Spool) -> Receipt:
         """`receipt` with all its pictures; those that could be fetched stay where another is away."""
@@ -61,7 +60,7 @@ class Addressed:
         if is_stream(path):
             return {}
         with suppress(InvalidAnswer):  # reading it will say what is wrong
-            found = addresses(self.bodies.look(path, torn=receipt.torn))
+            found = addresses(read_body(path, torn=receipt.torn))
             return {index: address for index, address in found.items() if index not in fetched}
         return {}
 

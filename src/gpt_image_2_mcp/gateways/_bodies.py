@@ -18,7 +18,6 @@ from gpt_image_2_mcp.redaction import clean
 
 _WINDOW: Final = 128 * 1024
 """What fits into a processor's cache, and below what the allocator gives back to the system each time."""
-_MOST_LEFT: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +35,6 @@ class Body:
     def pictured(self, entry: Mapping[str, Any]) -> EncodedPicture | None:
         """The picture in an entry of an ImagesResponse; some servers write it as a data URL."""
         return self.picture(entry.get("b64_json")) or self.picture(entry.get("url"))
-
-
-class Bodies:
-    """Reads whole answers; what was left here by who looked first is not read again."""
-
-    def __init__(self) -> None:
-        self._left: dict[Path, Body] = {}
-
-    def look(self, path: Path, *, torn: bool = False) -> Body:
-        """Read an answer, and leave it for who will take it. Raises as `read_body`."""
-        body = read_body(path, torn=torn)
-        if not torn:  # a torn one may grow
-            self._left[path] = body
-            if len(self._left) > _MOST_LEFT:
-                del self._left[next(iter(self._left))]
-        return body
-
-    def take(self, path: Path, *, torn: bool = False) -> Body:
-        """The answer as it was left, or read now. Raises as `read_body`."""
-        return self._left.pop(path, None) or read_body(path, torn=torn)
 
 
 def read_body(path: Path, *, torn: bool = False) -> Body:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from gpt_image_2_mcp.errors import InvalidAnswer, OutcomeUnknown
 from gpt_image_2_mcp.gateways._addressed import Addressed, addresses, nowhere
-from gpt_image_2_mcp.gateways._bodies import Bodies, Body
+from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import COMPLETED, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._rejections import error_in_answer, error_in_stream
@@ -66,8 +66,7 @@ class ImagesGateway:
         stream: bool = False,
     ) -> None:
         self._upstream, self._provider = upstream, provider
-        self._bodies = Bodies()
-        self._addressed = Addressed(upstream, fetch, self._bodies)
+        self._addressed = Addressed(upstream, fetch)
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
@@ -93,7 +92,7 @@ class ImagesGateway:
         path = receipt.bodies[0]
         if is_stream(path):
             return _read_stream(path)
-        body, fetched = self._bodies.take(path, torn=receipt.torn), dict(receipt.fetched)
+        body, fetched = read_body(path, torn=receipt.torn), dict(receipt.fetched)
         answer = _read_whole(body, fetched, self._provider.title)
         notes = [note for note in (answer.note, self._provider.note) if note]
         return replace(answer, note=" ".join(notes) or None)

@@ -19,7 +19,7 @@ from gpt_image_2_mcp.image_formats import gif, svg
 from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.models import EncodedPicture, Placement, StoredImage
-from gpt_image_2_mcp.roots import Roots
+from gpt_image_2_mcp.roots import Roots, closed_folders, real_path
 from gpt_image_2_mcp.stores._decoding import decoded_slices
 from gpt_image_2_mcp.walking import Folder, opened_folder
 
@@ -30,10 +30,16 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class FileImageStore:
-    """Writes pictures; all disk work runs in worker threads."""
+    """Writes pictures; all disk work runs in worker threads.
+
+    `closed` are folders that nothing is written to unless a placement's root lies in there itself.
+    """
+
+    def __init__(self, closed: tuple[str, ...] | None = None) -> None:
+        self._closed = closed_folders() if closed is None else closed
 
     async def prepare(self, placement: Placement, expected_bytes: int) -> None:
-        await run_sync(_prove_writable, placement, expected_bytes)
+        await run_sync(self._prove_writable, placement, expected_bytes)
 
     async def save(
         self,
@@ -44,52 +50,49 @@ class FileImageStore:
         *,
         drawing: bool = False,
     ) -> StoredImage:
-        return await run_sync(_save, picture, placement, index, count, drawing)
+        return await run_sync(self._save, picture, placement, index, count, drawing)
 
+    def _prove_writable(self, placement: Placement, expected_bytes: int) -> None:
+        with self._opened(placement, "nothing was sent") as folder:
+            # Three times over: the raw answer, the picture, and some air for everybody else.
+            if folder.free_bytes() < 3 * expected_bytes:
+                raise OSError(errno.ENOSPC, f"less than {3 * expected_bytes >> 20} MB free")
+            with os.fdopen(folder.open_nameless(), "wb") as probe:
+                probe.write(b"\0" * 4096)
+                probe.flush()
+                os.fsync(probe.fileno())
 
-def _prove_writable(placement: Placement, expected_bytes: int) -> None:
-    with _opened(placement, "nothing was sent") as folder:
-        # Three times over: the raw answer, the picture, and some air for everybody else.
-        if folder.free_bytes() < 3 * expected_bytes:
-            raise OSError(errno.ENOSPC, f"less than {3 * expected_bytes >> 20} MB free")
-        with os.fdopen(folder.open_nameless(), "wb") as probe:
-            probe.write(b"\0" * 4096)
-            probe.flush()
-            os.fsync(probe.fileno())
+    def _save(
+        self, picture: EncodedPicture | bytes, placement: Placement, index: int, count: int, drawing: bool
+    ) -> StoredImage:
+        kept = "nothing was sent" if isinstance(picture, bytes) else "the answer itself was kept"
+        with self._opened(placement, kept) as folder:
+            draft = _decode(picture, folder, f".{placement.token}-{index}.part", drawing)
+            try:
+                final = _publish(draft, folder, placement, index, count)
+            finally:
+                folder.remove(draft.path.name)
+            folder.sync()
+        return replace(draft, path=placement.folder / final)
 
-
-@contextmanager
-def _opened(placement: Placement, what_of_it: str) -> Iterator[Folder]:
-    """The folder where it leads now, which must still be below its root; what fails in it is translated."""
-    asked, root = placement.folder, placement.root
-    try:
-        place = (Roots((root,)) if root else Roots.of(asked)).find(asked)
-        if place is None:
-            raise StorageError(
-                f"The folder {asked} no longer leads below {root}.",
-                hint=f"A link was put in its way: take that out; {what_of_it}.",
-            )
-        with opened_folder(place.real) as folder:
-            yield folder
-    except OSError as error:
-        raise StorageError(
-            f"The folder {asked} cannot be written ({error.strerror or error}).",
-            hint=f"Choose another output_dir or set GPT_IMAGE_2_OUTPUT_DIR; {what_of_it}.",
-        ) from None
-
-
-def _save(
-    picture: EncodedPicture | bytes, placement: Placement, index: int, count: int, drawing: bool = False
-) -> StoredImage:
-    kept = "nothing was sent" if isinstance(picture, bytes) else "the answer itself was kept"
-    with _opened(placement, kept) as folder:
-        draft = _decode(picture, folder, f".{placement.token}-{index}.part", drawing)
+    @contextmanager
+    def _opened(self, placement: Placement, what_of_it: str) -> Iterator[Folder]:
+        """The folder where it leads now, which must still be below its root; what fails is translated."""
+        asked, root = placement.folder, placement.root
         try:
-            final = _publish(draft, folder, placement, index, count)
-        finally:
-            folder.remove(draft.path.name)
-        folder.sync()
-    return replace(draft, path=placement.folder / final)
+            place = Roots((root or real_path(asked),), self._closed).find(asked)
+            if place is None:
+                raise StorageError(
+                    f"The folder {asked} no longer leads below {root}.",
+                    hint=f"A link was put in its way: take that out; {what_of_it}.",
+                )
+            with opened_folder(place.real) as folder:
+                yield folder
+        except OSError as error:
+            raise StorageError(
+                f"The folder {asked} cannot be written ({error.strerror or error}).",
+                hint=f"Choose another output_dir or set GPT_IMAGE_2_OUTPUT_DIR; {what_of_it}.",
+            ) from None
 
 
 def _decode(picture: EncodedPicture | bytes, folder: Folder, name: str, drawing: bool) -> StoredImage:

@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "id, state, action, prompt, options, placement, fingerprint, server, created_at, changed_at, step, "
     "estimate, attempts, phase, completed, failure"
 )
+_ONE: Final = f"SELECT {_COLUMNS} FROM operations WHERE id = ?"
 _PLACEMENT: Final = TypeAdapter(Placement)
 _STEP: Final = TypeAdapter(SessionStep | None)
 _COMPLETED: Final = TypeAdapter(Completed | None)
@@ -81,14 +82,7 @@ class SqliteJournal:
         await self._database.run(insert)
 
     async def get(self, operation_id: str) -> Operation:
-        query = f"SELECT {_COLUMNS} FROM operations WHERE id = ?"
-        rows = await self._database.run(lambda db: db.execute(query, (operation_id,)).fetchall())
-        if not rows:
-            raise OperationNotFound("There is no operation with that id.")
-        try:
-            return _operation(rows[0])
-        except ValueError:
-            raise StorageError(f"The journal's entry {operation_id} is damaged.") from None
+        return await self._database.run(lambda db: _found(db, operation_id))
 
     async def move(
         self,
@@ -117,13 +111,13 @@ class SqliteJournal:
         return await self._database.run(update)
 
     async def commit(self, operation_id: str, completed: Completed) -> bool:
-        operation = await self.get(operation_id)
         completed = replace(completed, notes=tuple(map(self._redact, completed.notes)))
         now = self._now()
 
         def write(db: sqlite3.Connection) -> bool:
             db.execute("BEGIN IMMEDIATE")
             with db:
+                operation = _found(db, operation_id)
                 query = (
                     "UPDATE operations SET state = 'done', changed_at = ?, phase = '', completed = ?, "
                     "failure = NULL WHERE id = ? AND state = 'received'"
@@ -237,6 +231,16 @@ def _operation(row: tuple[Any, ...]) -> Operation:
         completed=_COMPLETED.validate_json(completed),
         failure=_FAILURE.validate_json(failure) if failure else None,
     )
+
+
+def _found(db: sqlite3.Connection, operation_id: str) -> Operation:
+    row = db.execute(_ONE, (operation_id,)).fetchone()
+    if row is None:
+        raise OperationNotFound("There is no operation with that id.")
+    try:
+        return _operation(row)
+    except ValueError:
+        raise StorageError(f"The journal's entry {operation_id} is damaged.") from None
 
 
 def _readable(row: tuple[Any, ...]) -> Operation | None:

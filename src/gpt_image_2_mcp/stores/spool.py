@@ -39,6 +39,7 @@ _OURS: Final = re.compile(
     r"[\w-]+\.(job|in\.\d+|uploads|(images|responses|fetched)\.\d+\.(part|resp))", re.ASCII
 )
 _PARTIAL: Final = re.compile(r"[\w-]+\.partial-\d+\.\w+", re.ASCII)
+_REQUEST: Final = ("job", "in.")
 _HEADER_BYTES: Final = 256 * 1024
 
 
@@ -95,6 +96,7 @@ class FileSpool:
         parts = {"job": header} | {f"in.{number}": file.data for number, file in enumerate(job.files)}
         try:
             with _translated(self.folders[0]):
+                self.folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
                 for name, data in parts.items():
                     with self._opened(name, os.O_TRUNC) as file:
                         file.write(data)
@@ -108,8 +110,7 @@ class FileSpool:
         return _with_data(job, (part.read_bytes() for part in parts))
 
     def drop_job(self) -> None:
-        self._drop("job")
-        self._drop("in.*")
+        self._drop(_REQUEST)
 
     def note_upload(self, file_id: str) -> None:
         """Remember an uploaded file before it is used, so that a later process can delete it.
@@ -127,7 +128,7 @@ class FileSpool:
         return tuple(path.read_text().split()) if path.exists() else ()
 
     def drop_uploads(self) -> None:
-        self._drop("uploads")
+        self._drop(("uploads",))
 
     def keep_partial(self, index: int, picture: EncodedPicture) -> None:
         """Decode a picture in the making into a file of its own, in the place of an earlier one.
@@ -176,17 +177,26 @@ class FileSpool:
 
     def discard(self) -> None:
         """Remove everything but partial pictures: its pictures stand, or it was never sent."""
-        for pattern in ("job", "in.*", "uploads", "images.*", "responses.*", "fetched.*"):
-            self._drop(pattern)
+        self._drop((*_REQUEST, "uploads", "images.", "responses.", "fetched."))
 
     def _opened(self, name: str, flag: int) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_BINARY", 0)
         return os.fdopen(os.open(self.folders[0] / f"{self.operation_id}.{name}", flags, 0o600), "wb")
 
-    def _drop(self, pattern: str) -> None:
+    def _drop(self, beginnings: tuple[str, ...]) -> None:
+        """Remove the files whose names go on like that behind the operation's id."""
+        found = tuple(f"{self.operation_id}.{beginning}" for beginning in beginnings)
         for folder in self.folders:
-            for path in folder.glob(f"{self.operation_id}.{pattern}"):
-                _remove(path)
+            for name in _names(folder):
+                if name.startswith(found):
+                    _remove(folder / name)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - a name costs a tenth of a Path, and most are not ours
+    except OSError:  # the second one, where nothing went there yet
+        return []
 
 
 def _remove(path: Path) -> None:
@@ -219,24 +229,17 @@ class SpoolFolder:
         files = (path.name for folder in self._folders for path in folder.glob("*"))
         return frozenset(name.partition(".")[0] for name in files if _OURS.fullmatch(name))
 
-    def prepare(self) -> None:
-        """Make the folder.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        with _translated(self._folders[0]):
-            self._folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
-
     def probe(self) -> None:
         """Write a file that goes at once.
 
         Raises:
             StorageError: it cannot be written.
         """
-        self.prepare()
-        with _translated(self._folders[0]), TemporaryFile(dir=self._folders[0]) as file:
-            file.write(bytes(4096))
+        (folder, *_) = self._folders
+        with _translated(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder) as file:
+                file.write(bytes(4096))
 
     def prune(self, keep: Collection[str]) -> None:
         """Let go of raw answers that nobody came back for in a week, save of the operations in `keep`, and of
