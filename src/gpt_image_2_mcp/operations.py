@@ -325,6 +325,8 @@ class Operations:
         self, operation: Operation, caller: Caller, stop: Callable[[], bool] = lambda: False
     ) -> Operation:
         """Look again and again, from the operation as it was seen last."""
+        if caller.left_s == 0:  # who cannot wait is told how it stands now
+            operation = await self._journal.get(operation.id)
         expected = None if operation.is_settled else await self.expected(operation)
         while not (operation.is_settled or caller.left_s == 0 or stop()):
             elapsed = (self._clock() - operation.created_at).total_seconds()

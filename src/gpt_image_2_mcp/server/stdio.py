@@ -33,6 +33,7 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from gpt_image_2_mcp.limits import MB
+from gpt_image_2_mcp.server.encoding import encoded
 from gpt_image_2_mcp.server.greeting import NOBODY, Greeted
 from gpt_image_2_mcp.server.lines import MOST_PARTS, Lines, Overlong, parts, request_id
 
@@ -192,8 +193,7 @@ def _is_hung_up(file: BinaryIO) -> bool:
 
 def _put(file: BinaryIO, message: JSONRPCMessage) -> None:
     """Write a message as it is serialised: megabytes of picture are not copied once more, nor on the loop."""
-    file.write(jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True))
-    file.write(b"\n")
+    file.writelines(encoded(message))
     file.flush()
 
 

@@ -1,0 +1,49 @@
+"""Encodes a message as a line of JSON, in pieces: its pictures are not searched for what JSON escapes.
+
+Base64 holds nothing of that, and the search takes longer than all else that is done to a large picture.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from mcp.types import JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
+
+LONG: Final = 16 * 1024
+"""Characters from which a text is worth being lifted out."""
+_LISTS: Final = {"content": "data", "contents": "blob"}
+"""Where results hold base64: tools' pictures, and resources."""
+
+
+def encoded(message: JSONRPCMessage) -> Iterator[bytes]:
+    """The message's line, its end included."""
+    texts: dict[bytes, str] = {}
+    if isinstance(message, JSONRPCResponse):
+        message = message.model_copy(update={"result": _lifted(message.result, texts)})
+    rest = jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True)
+    for mark, text in texts.items():
+        before, _, rest = rest.partition(mark)
+        yield before
+        yield text.encode("ascii")
+    yield rest + b"\n"
+
+
+def _lifted(result: Mapping[str, Any], texts: dict[bytes, str]) -> dict[str, Any]:
+    """`result` with marks in the place of long base64 texts, which are put into `texts` in their order."""
+
+    def marked(entry: Any, name: str) -> Any:
+        text = entry.get(name) if isinstance(entry, Mapping) else None
+        if not isinstance(text, str) or len(text) < LONG or not _is_plain(text):
+            return entry
+        mark = secrets.token_hex(16)
+        texts[mark.encode()] = text
+        return {**entry, name: mark}
+
+    lists = ((key, name) for key, name in _LISTS.items() if isinstance(result.get(key), list))
+    return {**result, **{key: [marked(entry, name) for entry in result[key]] for key, name in lists}}
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and not any(character in text for character in '"\\\n\r')
