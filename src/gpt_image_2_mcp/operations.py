@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 JOIN_WITHIN: Final = timedelta(minutes=10)
 RECOVER_EVERY_S: Final = 600.0
 _POLL_S: Final = 0.5
+_CROWD: Final = 25
+"""Calls from which on each is looked at half as often: an end is told at once all the same."""
 _LEAVE_WITHIN_S: Final = 1.0
 _SOME_CALL_S: Final = 60.0
 """How long a call is taken to last where nothing is known about its kind."""
@@ -119,12 +121,19 @@ class Operations:
         entering = asyncio.ensure_future(self._enter(operation, job))
         self._entering[operation.id] = entering
         entering.add_done_callback(lambda _task: self._entering.pop(operation.id))
-        self._waiting[operation.id] += 1  # its caller is about to wait: nobody else may take it for abandoned
-        try:
+        with self._waited_for(operation.id):  # its caller is about to: nobody else may take it for abandoned
             await asyncio.shield(entering)
-        finally:
-            self._waiting[operation.id] -= 1
         return operation
+
+    @contextmanager
+    def _waited_for(self, operation_id: str) -> Iterator[None]:
+        self._waiting[operation_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting[operation_id] -= 1
+            if not self._waiting[operation_id]:
+                del self._waiting[operation_id]
 
     def _reserved(
         self, job: ImageJob, placement: Placement, fingerprint: str, step: SessionStep | None
@@ -241,14 +250,11 @@ class Operations:
 
     async def wait(self, operation: Operation, caller: Caller) -> Operation:
         """The operation when it is settled, the caller's patience ends or all is handed off."""
-        self._waiting[operation.id] += 1
-        try:
+        with self._waited_for(operation.id):
             seen = await self._watch(operation, caller, lambda: self._handing_off)
             if seen.is_settled and (follow := self._follows.get(operation.id)):
                 await asyncio.shield(follow)  # a turn is in its session before it is told of
             return seen
-        finally:
-            self._waiting[operation.id] -= 1
 
     async def settle_session(self, session_id: str) -> bool:
         """Wait for turns that a process which died left in flight; whether there were any."""
@@ -331,7 +337,8 @@ class Operations:
         while not (operation.is_settled or caller.left_s == 0 or stop()):
             elapsed = (self._clock() - operation.created_at).total_seconds()
             caller.report(Standing(elapsed, operation.doing, expected))
-            within = _POLL_S if caller.left_s is None else min(caller.left_s, _POLL_S)
+            pause = _POLL_S * (1 + len(self._waiting) / _CROWD)
+            within = pause if caller.left_s is None else min(caller.left_s, pause)
             ended = await self._runner.ended(operation.id, within)
             operation = await (self._conclude if ended else self._journal.get)(operation.id)
         return operation
