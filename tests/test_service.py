@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -561,6 +562,18 @@ async def test_a_call_is_joined_from_a_new_server_when_the_old_one_died(bench: B
     old.forget_server()
     assert (await handed_off(service)).operation_id == placement.token
     doors[0].go.set()
+
+
+async def test_a_call_whose_entry_is_damaged_is_joined_by_nobody(bench: Bench) -> None:
+    doors = hold(bench)
+    first = await handed_off(bench.service())
+    with sqlite3.connect(bench.folder / "state" / "state.sqlite3") as db:
+        db.execute("UPDATE operations SET server = 'dead', placement = CAST('{torn' AS BLOB)")
+    db.close()
+    second = await handed_off(bench.service())
+    assert second.operation_id != first.operation_id
+    for door in doors:
+        door.go.set()
 
 
 async def test_an_error_is_the_same_error_when_it_is_collected_later(bench: Bench) -> None:

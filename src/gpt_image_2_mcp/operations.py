@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from statistics import quantiles
@@ -20,7 +20,13 @@ from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advised
 from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.capabilities import typical_seconds
-from gpt_image_2_mcp.errors import Busy, ImageServerError, OperationNotFound, PartialNotFound
+from gpt_image_2_mcp.errors import (
+    Busy,
+    ImageServerError,
+    OperationNotFound,
+    PartialNotFound,
+    StorageError,
+)
 from gpt_image_2_mcp.execution import ORDER_GRACE_S, Execution, server_lease
 from gpt_image_2_mcp.limits import Limits
 from gpt_image_2_mcp.models import (
@@ -241,11 +247,12 @@ class Operations:
     async def abandoned_twin(self, fingerprint: str) -> Operation | None:
         """An identical call in flight that nobody waits for any more: a re-sent call joins it."""
         since = self._clock() - JOIN_WITHIN
-        for operation in await self._journal.alike(fingerprint, since):
-            ours = operation.server == self.server
-            awaited = self._waiting[operation.id] if ours else self._server_lives(operation.server)
+        for operation_id, server in await self._journal.alike(fingerprint, since):
+            ours = server == self.server
+            awaited = self._waiting[operation_id] if ours else self._server_lives(server)
             if not awaited:
-                return operation
+                with suppress(StorageError):  # its entry is damaged: nobody can join it
+                    return await self._journal.get(operation_id)
         return None
 
     async def wait(self, operation: Operation, caller: Caller) -> Operation:

@@ -185,8 +185,8 @@ class Journal(Protocol):
     async def recent(self, limit: int) -> tuple[Operation, ...]:
         """The latest operations, the newest first."""
 
-    async def alike(self, fingerprint: str, since: datetime) -> tuple[Operation, ...]:
-        """Open operations with that fingerprint."""
+    async def alike(self, fingerprint: str, since: datetime) -> tuple[tuple[str, str], ...]:
+        """The ids and servers of open operations with that fingerprint, the oldest first."""
 
     async def unfinished_in_session(self, session_id: str) -> tuple[Operation, ...]:
         """Open operations that are turns of that session."""

@@ -387,7 +387,8 @@ async def test_alike_are_open_operations_of_that_fingerprint_since_a_moment(
     await entered(journal, clock, "another", fingerprint="e" * 64)
     await entered(journal, clock, "old", created_at=since - timedelta(microseconds=1))
     await entered(journal, clock, "just", created_at=since)
-    assert [each.id for each in await journal.alike("f" * 64, since)] == ["just", "op-0", "op-1", "op-2"]
+    found = [id_ for id_, _server in await journal.alike("f" * 64, since)]
+    assert found == ["just", "op-0", "op-1", "op-2"]
     assert await journal.alike("0" * 64, since) == ()
 
 

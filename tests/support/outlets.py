@@ -169,7 +169,7 @@ class Notebook(Journal):
     async def recent(self, limit: int) -> tuple[Operation, ...]:
         return tuple(list(self.operations.values())[:limit])
 
-    async def alike(self, fingerprint: str, since: datetime) -> tuple[Operation, ...]:
+    async def alike(self, fingerprint: str, since: datetime) -> tuple[tuple[str, str], ...]:
         return ()
 
     async def unfinished_in_session(self, session_id: str) -> tuple[Operation, ...]:

@@ -140,12 +140,13 @@ class SqliteJournal:
         query = f"SELECT {_COLUMNS} FROM operations ORDER BY created_at DESC, rowid DESC LIMIT ?"
         return await self._select(query, limit)
 
-    async def alike(self, fingerprint: str, since: datetime) -> tuple[Operation, ...]:
+    async def alike(self, fingerprint: str, since: datetime) -> tuple[tuple[str, str], ...]:
         query = (
-            f"SELECT {_COLUMNS} FROM operations WHERE fingerprint = ? AND created_at >= ? "
+            "SELECT id, server FROM operations WHERE fingerprint = ? AND created_at >= ? "
             f"AND state IN ({_OPEN}) ORDER BY created_at"
         )
-        return await self._select(query, fingerprint, text_of(since))
+        values = (fingerprint, text_of(since))
+        return await self._database.run(lambda db: tuple(db.execute(query, values).fetchall()))
 
     async def unfinished_in_session(self, session_id: str) -> tuple[Operation, ...]:
         query = f"SELECT {_COLUMNS} FROM operations WHERE session_id = ? AND state IN ({_OPEN})"
