@@ -37,7 +37,8 @@ _LEAST_BYTES: Final = 3000
 """Of JSON: a picture in less would be a stamp."""
 FIRST_FRAME: Final = "Of an animation the first frame is shown."
 _LONGEST_REMARK: Final = 100
-_LONGEST_NOTE: Final = 220
+_REMARK_BYTES: Final = _LONGEST_REMARK + len("; ")
+_NOTE_BYTES: Final = 220 + len("\n- Note: ")
 
 
 def no_links(_pictures: Sequence[ImageFile]) -> Sequence[ResourceLink]:
@@ -74,12 +75,16 @@ class Delivery:
         if mode == "none":
             return self._compose(result, [Showing("not shown here")] * len(result.images))
         limit = self.profile.cap if mode == "full" else self.profile.budget
-        longest = [Showing("?" * _LONGEST_REMARK)] * len(result.images)
-        said = wire_bytes(self._compose(_noted(result, "?" * _LONGEST_NOTE), longest))
+        unsaid = self._compose(result, [])
+        # In structured content, in the text, and where pictures are hidden once more in that.
+        said = wire_bytes(unsaid) + _REMARK_BYTES * len(result.images) + 3 * _NOTE_BYTES
         shown = await self._show(result.images, limit - said - ENVELOPE_BYTES, mode)
         moving = any(image.frames and one.block for image, one in zip(result.images, shown, strict=True))
         note = f"{_note(shown, cut=mode == 'full' and not moving)}{' ' + FIRST_FRAME if moving else ''}"
-        return self._compose(_noted(result, note), shown)
+        if note or any(picture.remark for picture in shown):
+            return self._compose(_noted(result, note), shown)
+        blocks = [picture.block for picture in shown if picture.block]
+        return unsaid.model_copy(update={"content": [*blocks, *unsaid.content]})
 
     async def _show(self, images: Sequence[ImageFile], room: int, mode: Inline) -> list[Showing]:
         """Each picture whole where that fits, else as large as its share of the room allows.

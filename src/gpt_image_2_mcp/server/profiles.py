@@ -185,9 +185,13 @@ def recognise(name: str, version: str = "") -> Profile:
     """The profile of a client by what it calls itself; the default one where nobody knows it."""
     said, numbers = _plain(name), _numbers(version)
     for profile in PROFILES:
-        if numbers >= profile.since and any(re.match(rf"{c}(?![a-z0-9])", said) for c in profile.clients):
+        if numbers >= profile.since and any(_is_called(said, c) for c in profile.clients):
             return profile
     return DEFAULT
+
+
+def _is_called(said: str, client: str) -> bool:
+    return f"{said}$" == client or f"{said}-".startswith(f"{client}-")
 
 
 def named(name: str) -> Profile:
