@@ -11,7 +11,7 @@ import os
 import select
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from io import BufferedReader, RawIOBase
 from types import TracebackType
@@ -45,6 +45,8 @@ _LAST_WRITES_S: Final = 1.0
 _LOOK_S: Final = 0.5
 """How often a client that does not read is looked after."""
 _READ_BUFFER: Final = 256 * 1024
+_PIPE_BYTES: Final = 1024 * 1024
+"""What Linux lets every user have, in place of 64 KiB."""
 
 
 class Outlet:
@@ -205,6 +207,7 @@ async def stdio_wire(line_limit: int, greeted: Greeted = NOBODY) -> AsyncIterato
     and what they print misses the wire.
     """
     with _diverted(0, os.open(os.devnull, os.O_RDONLY)) as stdin, _diverted(1, _stderr()) as stdout:
+        _widen(stdout)
         wire = Wire(
             BufferedReader(_ReadAhead(greeted.unread, stdin), _READ_BUFFER),
             os.fdopen(stdout, "wb", closefd=False),
@@ -215,6 +218,15 @@ async def stdio_wire(line_limit: int, greeted: Greeted = NOBODY) -> AsyncIterato
             group.start_soon(wire.read)
             group.start_soon(wire.write)
             yield wire
+
+
+def _widen(pipe: int) -> None:
+    """Have a pipe take a picture in a few gulps, where that can be said: each is a change to the reader."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # it is no pipe, or this user has too many large ones
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _stderr() -> int:
