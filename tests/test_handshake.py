@@ -17,10 +17,10 @@ OURS: Final = """
     commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
     image_formats.svg importing keys limits logs models picture_names pricing providers redaction
     requests results schemas settings showing sizes variables server server.app server.asking
-    server.calls server.completion server.delivery server.encoding server.greeting server.lines server.opening
-    server.preferences server.profiles server.progress server.prompt_texts server.prompts
-    server.refusals server.resources server.signals server.stdio server.summaries server.tasks
-    server.tools
+    server.calls server.completion server.delivery server.encoding server.greeting server.lines
+    server.opening server.outlet server.preferences server.profiles server.progress
+    server.prompt_texts server.prompts server.refusals server.resources server.signals server.stdio
+    server.summaries server.tasks server.tools
 """
 LATER: Final = {"PIL", "sqlite3", "httpcore2", "filelock", "pybase64", "h11"}
 """Nothing of these is loaded, whatever the SDK's next version brings with it."""

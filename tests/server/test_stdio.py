@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -15,13 +14,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.shared.message import SessionMessage
 
-from gpt_image_2_mcp.server.stdio import ANSWERS_WAITING, RESULTS_AT_ONCE, Outlet
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.support.pictures import opened, picture
 from tests.support.upstreams import CANARY
@@ -368,58 +364,6 @@ def is_idle(process: subprocess.Popen[bytes]) -> bool:
     before = used()
     time.sleep(0.25)
     return used() == before
-
-
-async def settle() -> None:
-    """Let every task go as far as it can."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-@pytest.mark.anyio
-async def test_no_more_is_read_while_hundreds_of_answers_are_left_unread() -> None:
-    sender, unread = anyio.create_memory_object_stream[SessionMessage]()
-    outlet = Outlet(sender)
-    async with anyio.create_task_group() as group:
-        for number in range(ANSWERS_WAITING + 1):
-            group.start_soon(outlet.refuse, number, 1, "no")
-        await settle()
-        more = asyncio.ensure_future(outlet.ready_for_more(lambda: False))
-        await settle()
-        assert not more.done()
-        await unread.receive()
-        assert await more
-        group.start_soon(outlet.refuse, 0, 1, "no")
-        await settle()
-        assert not await outlet.ready_for_more(lambda: True)
-        group.cancel_scope.cancel()
-    await outlet.aclose()
-    await unread.aclose()
-
-
-@pytest.mark.anyio
-async def test_room_for_a_result_is_given_back_when_its_task_has_ended() -> None:
-    sender, unread = anyio.create_memory_object_stream[SessionMessage]()
-    outlet = Outlet(sender)
-    leave, inside = asyncio.Event(), 0
-
-    async def answer() -> None:
-        nonlocal inside
-        await outlet.room()
-        inside += 1
-        await leave.wait()
-
-    tasks = [asyncio.ensure_future(answer()) for _ in range(RESULTS_AT_ONCE + 2)]
-    await settle()
-    assert inside == RESULTS_AT_ONCE
-    tasks[0].cancel()
-    await settle()
-    assert inside == RESULTS_AT_ONCE + 1
-    leave.set()
-    await asyncio.wait(tasks)
-    assert inside == RESULTS_AT_ONCE + 2
-    await outlet.aclose()
-    await unread.aclose()
 
 
 def test_it_leaves_when_stdin_closes_though_its_answers_are_left_unread(home: Path) -> None:

@@ -17,6 +17,16 @@ _LISTS: Final = {"content": "data", "contents": "blob"}
 """Where results hold base64: tools' pictures, and resources."""
 
 
+def is_long(message: JSONRPCMessage) -> bool:
+    """Whether it has pictures that take a while to write."""
+    return isinstance(message, JSONRPCResponse) and any(
+        _long_text(entry, name) is not None
+        for key, name in _LISTS.items()
+        if isinstance(entries := message.result.get(key), list)
+        for entry in entries
+    )
+
+
 def encoded(message: JSONRPCMessage) -> Iterator[bytes]:
     """The message's line, its end included."""
     texts: dict[bytes, str] = {}
@@ -34,8 +44,8 @@ def _lifted(result: Mapping[str, Any], texts: dict[bytes, str]) -> dict[str, Any
     """`result` with marks in the place of long base64 texts, which are put into `texts` in their order."""
 
     def marked(entry: Any, name: str) -> Any:
-        text = entry.get(name) if isinstance(entry, Mapping) else None
-        if not isinstance(text, str) or len(text) < LONG or not _is_plain(text):
+        text = _long_text(entry, name)
+        if text is None or not _is_plain(text):
             return entry
         mark = secrets.token_hex(16)
         texts[mark.encode()] = text
@@ -43,6 +53,11 @@ def _lifted(result: Mapping[str, Any], texts: dict[bytes, str]) -> dict[str, Any
 
     lists = ((key, name) for key, name in _LISTS.items() if isinstance(result.get(key), list))
     return {**result, **{key: [marked(entry, name) for entry in result[key]] for key, name in lists}}
+
+
+def _long_text(entry: Any, name: str) -> str | None:
+    text = entry.get(name) if isinstance(entry, Mapping) else None
+    return text if isinstance(text, str) and len(text) >= LONG else None
 
 
 def _is_plain(text: str) -> bool:

@@ -10,22 +10,19 @@ import asyncio
 import os
 import select
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from io import BufferedReader, RawIOBase
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final
 
 import anyio
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.abc import ObjectSendStream
 from anyio.to_thread import run_sync
 from mcp.shared.message import SessionMessage
 from mcp.types import (
     INVALID_REQUEST,
     PARSE_ERROR,
-    ErrorData,
-    JSONRPCError,
     JSONRPCMessage,
     JSONRPCResponse,
     jsonrpc_message_adapter,
@@ -36,67 +33,12 @@ from gpt_image_2_mcp.limits import MB
 from gpt_image_2_mcp.server.encoding import encoded
 from gpt_image_2_mcp.server.greeting import NOBODY, Greeted
 from gpt_image_2_mcp.server.lines import MOST_PARTS, Lines, Overlong, parts, request_id
+from gpt_image_2_mcp.server.outlet import Outlet
 
-RESULTS_AT_ONCE: Final = 3
-"""Results with pictures that are ready while another one is being written."""
-ANSWERS_WAITING: Final = 256
-"""Answers that wait for the client to read, before no more is read from it."""
 _LAST_WRITES_S: Final = 1.0
-_LOOK_S: Final = 0.5
-"""How often a client that does not read is looked after."""
 _READ_BUFFER: Final = 256 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
 """What Linux lets every user have, in place of 64 KiB."""
-
-
-class Outlet:
-    """The sending end of stdout. It knows how many answers wait, and hands out room for large ones."""
-
-    def __init__(self, inner: ObjectSendStream[SessionMessage]) -> None:
-        self._inner, self._waiting = inner, 0
-        self._drained = asyncio.Event()
-        self._results = asyncio.Semaphore(RESULTS_AT_ONCE)
-
-    async def send(self, item: SessionMessage, /) -> None:
-        self._waiting += 1
-        try:
-            await self._inner.send(item)
-        finally:
-            self._waiting -= 1
-            self._drained.set()
-
-    async def room(self) -> None:
-        """Wait for room for a result; it is given back when this task, and so the answer, is through."""
-        await self._results.acquire()
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - this is a coroutine
-        task.add_done_callback(lambda _task: self._results.release())
-
-    async def ready_for_more(self, is_gone: Callable[[], bool]) -> bool:
-        """Wait while the client leaves too many answers unread; False where it is gone instead."""
-        while self._waiting > ANSWERS_WAITING:
-            self._drained.clear()
-            with anyio.move_on_after(_LOOK_S):
-                await self._drained.wait()
-            if not self._drained.is_set() and is_gone():
-                return False
-        return True
-
-    async def refuse(self, id_: int | str | None, code: int, message: str) -> None:
-        """Answer a message that is no request of the protocol."""
-        error = JSONRPCError(jsonrpc="2.0", id=id_, error=ErrorData(code=code, message=message))
-        await self.send(SessionMessage(error))
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 class Wire:
@@ -109,8 +51,7 @@ class Wire:
         self._stdin, self._stdout = stdin, stdout
         self._answered = set(answered)
         self._read, self.incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        outgoing, self._unwritten = anyio.create_memory_object_stream[SessionMessage]()
-        self.outlet = Outlet(outgoing)
+        self.outlet = Outlet()
         self._written = asyncio.Event()
 
     async def read(self) -> None:
@@ -143,12 +84,12 @@ class Wire:
 
     async def write(self) -> None:
         """Write what is sent until the sender closes."""
-        unwritten: ObjectReceiveStream[SessionMessage] = self._unwritten
-        async with unwritten:
-            async for item in unwritten:
-                if self._has_been_answered(item.message):
-                    continue
-                await run_sync(_put, self._stdout, item.message)
+        try:
+            while items := await self.outlet.next():
+                messages = [item.message for item in items if not self._has_been_answered(item.message)]
+                await run_sync(_put, self._stdout, messages)
+        finally:
+            self.outlet.break_off()
         self._written.set()
 
     def _has_been_answered(self, message: JSONRPCMessage) -> bool:
@@ -193,9 +134,10 @@ def _is_hung_up(file: BinaryIO) -> bool:
     return bool(poll.poll(0))
 
 
-def _put(file: BinaryIO, message: JSONRPCMessage) -> None:
-    """Write a message as it is serialised: megabytes of picture are not copied once more, nor on the loop."""
-    file.writelines(encoded(message))
+def _put(file: BinaryIO, messages: Iterable[JSONRPCMessage]) -> None:
+    """Write messages as they are serialised: megabytes are not copied once more, nor on the loop."""
+    for message in messages:
+        file.writelines(encoded(message))
     file.flush()
 
 
