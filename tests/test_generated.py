@@ -17,6 +17,7 @@ from gpt_image_2_mcp.commands.session import session
 from gpt_image_2_mcp.server.tools import TOOLS
 from gpt_image_2_mcp.sizes import SIZE_PRESETS
 from gpt_image_2_mcp.variables import TABLE
+from pages.models import COST_SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,7 +66,7 @@ def test_every_setting_and_every_tool_is_in_each_document_about_them(generate: M
 def test_costs_are_given_for_every_landscape_preset(generate: ModuleType) -> None:
     table = generate.costs_table()
     assert "| 1024x1024 | $0.006 | $0.053 | $0.211 |" in table
-    assert {size for size in SIZE_PRESETS if size != "1024x1536"} <= set(generate.COST_SIZES)
+    assert {size for size in SIZE_PRESETS if size != "1024x1536"} <= set(COST_SIZES)
 
 
 def test_uncommenting_all_of_env_example_gives_values_that_a_shell_can_read(generate: ModuleType) -> None:

@@ -1,0 +1,1 @@
+"""The documents that the code determines, a module for each kind."""
