@@ -251,6 +251,7 @@ def main() -> None:
         "machine": before | {"load at the end": os.getloadavg()},
         "rows": [one.as_json() for one in compared],
         "own": run.own,
+        "rounds": run.taken,
     }
     print("\n".join(table(compared, run.own)))
     print(f"\n{json.dumps(report['machine'])}")
