@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
 
 import pytest
 from click.testing import CliRunner
 
 from gpt_image_2_mcp.cli import cli
-
-PROGRAMS: Final = Path(__file__).resolve().parents[2] / ".packaging" / "node_modules" / ".bin"
+from tests.distribution.tools import npm_tool
+from tests.support.installed import ROOT
 
 
 @pytest.fixture
@@ -22,20 +21,16 @@ def command(home: Path) -> Path:
     """A command as an installation makes it; by clients it is started with little of an environment."""
     path = home / "bin" / "gpt-image-2-mcp"
     path.parent.mkdir()
-    source = Path(__file__).resolve().parents[2] / "src"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={source} exec {sys.executable} -m gpt_image_2_mcp "$@"\n')
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT / "src"} exec {sys.executable} -m gpt_image_2_mcp "$@"\n')
     path.chmod(0o755)
     return path
 
 
 def said(home: Path, program: str, *words: str, **more: str) -> str:
     """What a client's program prints, which scripts/package has installed."""
-    path = PROGRAMS / program
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), **more}  # noqa: TID251 - for a child
     done = subprocess.run(
-        [path, *words],
+        [npm_tool(program), *words],
         cwd=home,
         env=environment,
         stdin=subprocess.DEVNULL,

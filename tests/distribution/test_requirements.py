@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ DOCUMENT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 RUNTIME: Final = [*map(Requirement, DOCUMENT["project"]["dependencies"])]
 DEV: Final = [*map(Requirement, DOCUMENT["project"]["optional-dependencies"]["dev"])]
 FILES: Final = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS: Final = sorted((ROOT / "tests").glob("*/package-lock.json"))
 NAMED: Final = {"runtime.txt": RUNTIME, "dev.txt": [*RUNTIME, *DEV]}
 
 
@@ -97,3 +99,15 @@ def test_developers_run_on_what_users_run_on() -> None:
         {pin.requirement.name: pin.version for pin in pins(ROOT / "requirements" / name)} for name in NAMED
     )
     assert runtime.items() <= dev.items()
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)
+def test_every_program_of_npm_is_pinned_and_hashed_and_names_no_host(path: Path) -> None:
+    wanted = json.loads((path.parent / "package.json").read_text("utf-8"))["dependencies"]
+    packages = json.loads(path.read_text("utf-8"))["packages"]
+    own = packages.pop("")
+    assert own["dependencies"] == wanted
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
