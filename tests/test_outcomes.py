@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from gpt_image_2_mcp.budgets import Period, Spending, Tally
+from gpt_image_2_mcp.budgets import Period, Rest, Spending, Tally
 from gpt_image_2_mcp.outcomes import spending
 from gpt_image_2_mcp.results import SpendingResult
 
 DAY, NEXT = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def told(total: Tally, *groups: tuple[str, Tally], most: int | None = None) -> SpendingResult:
+def told(total: Tally, *groups: tuple[str, Tally], rest: Rest | None = None) -> SpendingResult:
     periods = (
         Period("day", DAY, Tally(2, spent=52_700, reserved=210_945, unknown=1), 5_000_000, NEXT),
         Period("total", None, total),
     )
-    return spending(Spending(periods, 500_000, "project", DAY, groups), sandbox=False, most=most)
+    return spending(Spending(periods, 500_000, "project", DAY, groups, rest or Rest()), sandbox=False)
 
 
 def test_amounts_are_told_in_dollars_and_moments_in_utc() -> None:
@@ -49,13 +49,11 @@ def test_what_the_sums_do_not_show_is_said() -> None:
 
 
 def test_of_many_groups_the_first_are_told_and_the_rest_are_summed_up() -> None:
-    groups = [(f"/p/{number}", Tally(1, spent=number * 10_000)) for number in range(5, 0, -1)]
-    result = told(Tally(), *groups, most=2)
+    groups = [(f"/p/{number}", Tally(1, spent=number * 10_000)) for number in (5, 4)]
+    result = told(Tally(), *groups, rest=Rest(3, 60_000))
     assert [group.name for group in result.groups] == ["/p/5", "/p/4"]
     assert result.note == "3 more not listed: $0.06."
-    assert told(Tally(), *groups, most=5).note is None
-    assert len(told(Tally(), *groups).groups) == 5
 
 
 def test_calls_from_before_projects_were_recorded_are_called_so() -> None:
-    assert [group.name for group in told(Tally(), ("", Tally(1)), most=9).groups] == ["not recorded"]
+    assert [group.name for group in told(Tally(), ("", Tally(1))).groups] == ["not recorded"]

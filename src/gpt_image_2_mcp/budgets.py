@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -234,11 +234,20 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Groups that are not told one by one, and what they are charged together."""
+
+    groups: int = 0
+    charged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
-    """What the ledger says; `groups` are the charges since a moment, by day, model, session or project."""
+    """What the ledger says; `groups` are the charges since a day, by day, model, session or project."""
 
     periods: tuple[Period, ...]
     call_limit: int | None
     by: By
-    since: datetime
+    since: date
     groups: tuple[tuple[str, Tally], ...]
+    rest: Rest = Rest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any, Final
 
 from gpt_image_2_mcp.budgets import Period, Spending, Tally, usd
@@ -162,17 +162,16 @@ def summary(session: Session) -> SessionSummary:
     )
 
 
-def spending(spent: Spending, *, sandbox: bool, most: int | None = None) -> SpendingResult:
-    """What the ledger says; of the groups the first `most`."""
-    groups = spent.groups[:most]
-    notes = [*_remarks(spent), *([_rest(spent.groups[most:])] if most and spent.groups[most:] else [])]
+def spending(spent: Spending, *, sandbox: bool) -> SpendingResult:
+    """What the ledger says."""
+    begins = datetime.combine(spent.since, time(), UTC)
     return SpendingResult(
         periods=[_period(period) for period in spent.periods],
         call_limit_usd=_dollars(spent.call_limit),
         by=spent.by,
-        since=_iso(spent.since),
-        groups=[_group(name or "not recorded", tally) for name, tally in groups],
-        note=" ".join(notes) or None,
+        since=_iso(begins),
+        groups=[_group(name or "not recorded", tally) for name, tally in spent.groups],
+        note=" ".join(_remarks(spent)) or None,
         sandbox=sandbox,
     )
 
@@ -203,16 +202,14 @@ def _sums(tally: Tally) -> dict[str, Any]:
 
 
 def _remarks(spent: Spending) -> Iterator[str]:
-    """What the sums do not show, of all calls ever."""
+    """What the sums do not show: of all calls ever, and of groups that are not told."""
     ever = spent.periods[-1].tally
     if ever.estimated:
         yield f"{usd(ever.estimated)} of what was spent is the most it can be: the API reported no usage."
     if ever.unpriced:
         yield f"{ever.unpriced} call(s) of models without a known price are in no sum."
-
-
-def _rest(groups: tuple[tuple[str, Tally], ...]) -> str:
-    return f"{len(groups)} more not listed: {usd(sum(tally.charged for _, tally in groups))}."
+    if spent.rest.groups:
+        yield f"{spent.rest.groups} more not listed: {usd(spent.rest.charged)}."
 
 
 def _dollars(micro: int | None) -> float | None:

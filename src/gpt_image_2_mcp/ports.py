@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -198,8 +198,13 @@ class Journal(Protocol):
 class Ledger(Protocol):
     """What was spent. It is written by the journal, with the operations."""
 
-    async def spending(self, by: By = "model", since: datetime | None = None) -> Spending:
-        """What was spent in each window, and what `by` since a moment; None: since the month began."""
+    async def spending(
+        self, by: By = "model", since: date | None = None, most: int | None = None
+    ) -> Spending:
+        """What was spent in each window, and what `by` since a day of UTC; None: since the month began.
+
+        Of the groups the first `most` are told one by one.
+        """
 
 
 class Catalogue(Protocol):

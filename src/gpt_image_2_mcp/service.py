@@ -193,8 +193,8 @@ class ImageService:
 
     async def spending(self, request: SpendingRequest, _caller: Caller = LOCAL) -> SpendingResult:
         """What was spent and what is left."""
-        spent = await self._ledger.spending(request.by or "model")
-        return spending(spent, sandbox=self._defaults.sandbox, most=_MOST_GROUPS)
+        spent = await self._ledger.spending(request.by or "model", most=_MOST_GROUPS)
+        return spending(spent, sandbox=self._defaults.sandbox)
 
     async def check(self) -> None:
         """Make sure that a paid call could be taken in.

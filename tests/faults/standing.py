@@ -159,6 +159,12 @@ def _states(scene: Scene, rows: list[Row]) -> Iterator[str]:
             yield f"{row.id} is {row.state} with {len(row.images)} picture(s)"
 
 
+_ALL: Final = (
+    "count(*), coalesce(sum(amount), 0), coalesce(sum(amount IS NULL), 0) FROM ledger",
+    "coalesce(sum(calls), 0), coalesce(sum(amount), 0), coalesce(sum(unpriced), 0) FROM ledger_sums",
+)
+
+
 def _charges(scene: Scene, rows: list[Row]) -> Iterator[str]:
     query = "SELECT operation_id, state, reserved, amount FROM ledger"
     charged = {id_: tuple(charge) for id_, *charge in _select(scene.state, query)}
@@ -167,6 +173,9 @@ def _charges(scene: Scene, rows: list[Row]) -> Iterator[str]:
         if charge != _charge(row):
             yield f"{row.id} is {row.state} and is charged {charge}, not {_charge(row)}"
     yield from (f"{id_} is charged and belongs to no operation" for id_ in charged)
+    entries, sums = (_select(scene.state, f"SELECT {what}") for what in _ALL)
+    if entries != sums:
+        yield f"the entries are {entries} and their sums are {sums}"
 
 
 def _charge(row: Row) -> tuple[str, int | None, int | None] | None:

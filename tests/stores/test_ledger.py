@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from gpt_image_2_mcp.budgets import Budgets, By, Spending, Tally
+from gpt_image_2_mcp.budgets import Budgets, By, Rest, Spending, Tally
 from gpt_image_2_mcp.errors import BudgetExceeded, StorageError
 from gpt_image_2_mcp.models import OPEN_STATES, Operation, SessionStep, State
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
@@ -81,6 +81,20 @@ async def books_in(folder: Path, clock: Clock, **limits: int | None) -> AsyncIte
 async def books(folder: Path, clock: Clock) -> AsyncIterator[Books]:
     async with books_in(folder, clock, total=DOLLAR) as opened:
         yield opened
+
+
+SUMS = """
+SELECT day, server, session_id, model, project, state, calls, amount, unpriced FROM ledger_sums
+UNION ALL
+SELECT substr(at, 1, 10), server, coalesce(session_id, ''), model, project, state,
+    -count(*), -coalesce(sum(amount), 0), -sum(amount IS NULL)
+FROM ledger GROUP BY 1, 2, 3, 4, 5, 6
+"""
+WRONG_SUMS = f"""
+SELECT day, server, session_id, model, project, state FROM ({SUMS}) GROUP BY 1, 2, 3, 4, 5, 6
+HAVING sum(calls) != 0 OR sum(amount) != 0 OR sum(unpriced) != 0
+"""
+"""Where the sums are not those of the entries."""
 
 
 async def rows(folder: Path, query: str) -> list[tuple[Any, ...]]:
@@ -311,7 +325,7 @@ async def test_the_hour_that_a_clock_on_the_wall_repeats_is_not_repeated(folder:
 # What was spent
 
 
-async def spent(books: Books, by: By, since: datetime | None = None) -> dict[str, int]:
+async def spent(books: Books, by: By, since: date | None = None) -> dict[str, int]:
     return {name: tally.charged for name, tally in (await books.ledger.spending(by, since)).groups}
 
 
@@ -348,7 +362,7 @@ async def test_what_was_spent_is_split_by_day_model_session_or_project(folder: P
         assert await spent(books, "model") == {"gpt-image-2": 320, "gpt-image-2.5-flare": 1}
         assert await spent(books, "session") == {"run 5e4d3c2b": 300, "run ab": 20, "edit-1": 1}
         assert await spent(books, "project") == {"/projects/site": 321}
-        assert await spent(books, "day", clock()) == {"2026-11-23": 320}
+        assert await spent(books, "day", clock().date()) == {"2026-11-23": 320}
         dearest = [name for name, _ in (await books.ledger.spending("session")).groups]
         assert dearest == ["run 5e4d3c2b", "run ab", "edit-1"]
 
@@ -358,7 +372,21 @@ async def test_a_split_is_of_this_month_if_nothing_else_is_asked_for(folder: Pat
         await books.reserve(1)
         clock.forward(days=30)
         assert await spent(books, "day") == {}
-        assert await spent(books, "day", datetime(2026, 1, 1, tzinfo=UTC)) == {"2026-11-22": 1}
+        assert await spent(books, "day", date(2026, 1, 1)) == {"2026-11-22": 1}
+
+
+async def test_of_many_groups_the_dearest_are_told_and_the_rest_are_added_up(books: Books) -> None:
+    for price in (1, 20, 300, 4000):
+        await books.reserve(price, step=step_of(f"edit-{price}"))
+    found = await books.ledger.spending("session", most=2)
+    assert [name for name, _ in found.groups] == ["edit-4000", "edit-300"]
+    assert found.rest == Rest(2, 21)
+    assert (await books.ledger.spending("session", most=4)).rest == Rest()
+
+
+async def test_a_group_whose_calls_were_all_released_is_not_told(books: Books) -> None:
+    await books.end(await books.reserve(9, step=step_of("edit-1")), "released")
+    assert await spent(books, "session") == {}
 
 
 async def test_of_no_run_of_a_server_nothing_is_told(folder: Path, clock: Clock) -> None:
@@ -388,7 +416,8 @@ async def test_a_journal_from_before_there_was_a_ledger_is_charged_as_it_stands(
 
     def age(db: sqlite3.Connection) -> None:
         db.executescript("""
-            DROP TABLE ledger; DROP TABLE rate_limits; DROP TABLE tickets; PRAGMA user_version = 1;
+            DROP TABLE ledger; DROP TABLE rate_limits; DROP TABLE tickets; DROP TABLE ledger_sums;
+            PRAGMA user_version = 1;
             UPDATE operations SET completed = CAST('{torn' AS BLOB) WHERE id = 'damaged';
         """)
 
@@ -398,6 +427,7 @@ async def test_a_journal_from_before_there_was_a_ledger_is_charged_as_it_stands(
     expected = {row[0]: (*row[:5], "", *row[6:]) for row in before}
     expected["damaged"] = (*expected["damaged"][:-2], 800, "estimated")
     assert {row[0]: row for row in after} == expected
+    assert await rows(folder, WRONG_SUMS) == []
 
 
 # Any order of calls, against a model of plain values
@@ -509,6 +539,7 @@ class Model(RuleBasedStateMachine):
         assert (total.reserved, total.unknown) == (held, unknown)
         run = sum(e.amount for e in self.entries.values() if e.operation.server == RUNS[0])
         assert spending.periods[0].tally.charged == run
+        assert self.run(self.databases[1].run(lambda db: db.execute(WRONG_SUMS).fetchall())) == []
 
     def teardown(self) -> None:
         for each in self.databases:

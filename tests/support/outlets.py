@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from gpt_image_2_mcp.budgets import By, Period, Spending, Tally
@@ -182,7 +182,9 @@ class Notebook(Journal):
 class Unspent(Ledger):
     """Nothing was ever paid."""
 
-    async def spending(self, by: By = "model", since: datetime | None = None) -> Spending:
+    async def spending(
+        self, by: By = "model", since: date | None = None, most: int | None = None
+    ) -> Spending:
         return Spending((Period("total", None, Tally()),), None, by, since or NOW, ())
 
 

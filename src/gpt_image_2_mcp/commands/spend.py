@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import get_args
 
 import anyio
@@ -47,7 +47,7 @@ def spend(*, by: By | None, since: datetime | None, form: str | None, sandbox: b
 def _spending(settings: Settings, by: By, since: datetime | None) -> SpendingResult:
     async def look() -> SpendingResult:
         async with open_ledger(settings) as ledger:
-            found = await ledger.spending(by, since.replace(tzinfo=UTC) if since else None)
+            found = await ledger.spending(by, since.date() if since else None)
             return spending(found, sandbox=settings.sandbox)
 
     try:

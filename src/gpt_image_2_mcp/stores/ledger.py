@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Final
+from datetime import date, datetime
+from itertools import islice
+from typing import Final
 
 from gpt_image_2_mcp.budgets import (
     Allowance,
@@ -14,6 +15,7 @@ from gpt_image_2_mcp.budgets import (
     By,
     Period,
     Purse,
+    Rest,
     Spending,
     Tally,
     check_fits,
@@ -37,20 +39,22 @@ _IN_PURSE: Final[dict[Purse, str]] = {
     "month": "at >= ?",
     "total": "? IS NULL",
 }
+# Of the sums by day, which hold the windows too: they begin with a day.
+_IN_PERIOD: Final[dict[Purse, str]] = {**_IN_PURSE, "day": "day >= ?", "month": "day >= ?"}
 _GROUPS: Final[dict[By, str]] = {
-    "day": "substr(at, 1, 10)",
+    "day": "day",
     "model": "model",
-    "session": "coalesce(session_id, 'run ' || server)",
+    "session": "CASE session_id WHEN '' THEN 'run ' || server ELSE session_id END",
     "project": "project",
 }
 # Without FILTER and iif(): Python 3.11 of RHEL 8 stands on SQLite 3.26.
 _TALLY: Final = """
-coalesce(sum(state != 'released'), 0),
+coalesce(sum(calls * (state != 'released')), 0),
 coalesce(sum(amount * (state IN ('settled', 'estimated'))), 0),
 coalesce(sum(amount * (state = 'estimated')), 0),
 coalesce(sum(amount * (state = 'reserved')), 0),
 coalesce(sum(amount * (state = 'unknown')), 0),
-coalesce(sum(amount IS NULL), 0)
+coalesce(sum(unpriced), 0)
 """
 
 
@@ -135,35 +139,44 @@ class SqliteLedger:
     ) -> None:
         self._database, self._clock, self._budgets, self._server = database, clock, budgets, server
 
-    async def spending(self, by: By = "model", since: datetime | None = None) -> Spending:
+    async def spending(
+        self, by: By = "model", since: date | None = None, most: int | None = None
+    ) -> Spending:
         now = self._clock()
-        begins = since or month_of(now).begins
+        begins = since or month_of(now).begins.date()
 
         def read(db: sqlite3.Connection) -> Spending:
             db.execute("BEGIN")  # so that all sums are of one moment
             with db:
                 periods = tuple(self._periods(db, now))
-                return Spending(periods, self._budgets.call, by, begins, _groups(db, by, begins))
+                groups, rest = _groups(db, by, begins, most)
+                return Spending(periods, self._budgets.call, by, begins, groups, rest)
 
         return await self._database.run(read)
 
     def _periods(self, db: sqlite3.Connection, now: datetime) -> Iterator[Period]:
-        limits, keys = dict(self._budgets.purses(turn=False)), _keys(now, self._server)
-        windows = windows_of(now)
+        limits, windows = dict(self._budgets.purses(turn=False)), windows_of(now)
+        keys: dict[Purse, str | None] = {"session": self._server, "total": None}
         purses: tuple[Purse, ...] = ("session", "day", "month", "total")
         for purse in purses if self._server else purses[1:]:
-            row = db.execute(f"SELECT {_TALLY} FROM ledger WHERE {_IN_PURSE[purse]}", (keys[purse],))
             window = windows.get(purse)
+            key = window.begins.date().isoformat() if window else keys[purse]
+            row = db.execute(f"SELECT {_TALLY} FROM ledger_sums WHERE {_IN_PERIOD[purse]}", (key,)).fetchone()
             span = (window.begins, window.renews) if window else (None, None)
-            yield Period(purse, span[0], Tally(*row.fetchone()), limits.get(purse), span[1])
+            yield Period(purse, span[0], Tally(*row), limits.get(purse), span[1])
 
 
-def _groups(db: sqlite3.Connection, by: By, since: datetime) -> tuple[tuple[str, Tally], ...]:
-    """The dearest first; days in their order, the latest first."""
-    order = "name DESC" if by == "day" else "total(amount) DESC, name"
-    query = (
-        f"SELECT {_GROUPS[by]} AS name, {_TALLY} FROM ledger WHERE at >= ? AND state != 'released' "
-        f"GROUP BY name ORDER BY {order}"
+def _groups(
+    db: sqlite3.Connection, by: By, since: date, most: int | None
+) -> tuple[tuple[tuple[str, Tally], ...], Rest]:
+    """The dearest first; days in their order, the latest first. Those after the first `most` are added up."""
+    order = "name DESC" if by == "day" else "sum(amount) DESC, name"
+    rows = db.execute(
+        f"SELECT {_GROUPS[by]} AS name, {_TALLY} FROM ledger_sums "
+        f"WHERE day >= ? AND state != 'released' AND calls > 0 GROUP BY name ORDER BY {order}",
+        (since.isoformat(),),
     )
-    rows: list[tuple[Any, ...]] = db.execute(query, (text_of(since),)).fetchall()
-    return tuple((name, Tally(*counts)) for name, *counts in rows)
+    told = ((name, Tally(*counts)) for name, *counts in rows)
+    first = tuple(islice(told, most))
+    charged = [tally.charged for _, tally in told]
+    return first, Rest(len(charged), sum(charged))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +124,51 @@ CREATE TABLE tickets (
     sent_at TEXT
 );
 """
-_STEPS: Final = (_FIRST, _LEDGER, _PACE)
+# What was spent would be asked of every entry there is. The triggers keep the sums within the transaction
+# that writes an entry, whoever writes it; a row whose calls have all gone on stays, for the next ones.
+_SUMS: Final = """
+CREATE TABLE ledger_sums (
+    day TEXT NOT NULL,
+    server TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    project TEXT NOT NULL,
+    state TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    PRIMARY KEY (day, server, session_id, model, project, state)
+) WITHOUT ROWID;
+INSERT INTO ledger_sums
+SELECT substr(at, 1, 10), server, coalesce(session_id, ''), model, project, state,
+    count(*), coalesce(sum(amount), 0), sum(amount IS NULL)
+FROM ledger GROUP BY 1, 2, 3, 4, 5, 6;
+CREATE TRIGGER ledger_entered AFTER INSERT ON ledger BEGIN
+    INSERT INTO ledger_sums VALUES (
+        substr(new.at, 1, 10), new.server, coalesce(new.session_id, ''), new.model, new.project, new.state,
+        1, coalesce(new.amount, 0), new.amount IS NULL
+    )
+    ON CONFLICT (day, server, session_id, model, project, state) DO UPDATE SET
+        calls = calls + excluded.calls,
+        amount = amount + excluded.amount,
+        unpriced = unpriced + excluded.unpriced;
+END;
+CREATE TRIGGER ledger_changed AFTER UPDATE OF state, amount ON ledger BEGIN
+    INSERT INTO ledger_sums
+    SELECT substr(new.at, 1, 10), new.server, coalesce(new.session_id, ''), new.model, new.project, state,
+        calls, calls * coalesce(amount, 0), calls * (amount IS NULL)
+    FROM (
+        SELECT -1 AS calls, old.state AS state, old.amount AS amount
+        UNION ALL SELECT 1, new.state, new.amount
+    )
+    WHERE 1
+    ON CONFLICT (day, server, session_id, model, project, state) DO UPDATE SET
+        calls = calls + excluded.calls,
+        amount = amount + excluded.amount,
+        unpriced = unpriced + excluded.unpriced;
+END
+"""
+_STEPS: Final = (_FIRST, _LEDGER, _PACE, _SUMS)
 """What each version of the schema adds to the one before it; a step that was released is never changed."""
 SCHEMA_VERSION: Final = len(_STEPS)
 
@@ -220,6 +264,16 @@ def _migrate(db: sqlite3.Connection) -> None:
                 hint="Update gpt-image-2-mcp, or set GPT_IMAGE_2_STATE_DIR to another folder.",
             )
         for step in _STEPS[version:]:
-            for statement in step.split(";"):
+            for statement in _statements(step):
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """What `executescript` would run, which commits before it does."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):  # a trigger has such signs within it
+            yield statement
+            statement = ""
