@@ -79,6 +79,7 @@ def test_a_result_and_a_hand_off_are_told_apart_by_their_status() -> None:
 def test_the_other_results_have_the_originals_keys() -> None:
     assert list(EndSessionResult(ended=True, session_id="s1").model_dump()) == ["ended", "session_id"]
     assert list(ListSessionsResult(sessions=[]).model_dump()) == ["sessions"]
+    assert list(ListSessionsResult(sessions=[], total=9).model_dump()) == ["sessions", "total"]
     assert list(SessionSummary.model_fields) == [
         "session_id",
         "created_at",

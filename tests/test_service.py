@@ -342,6 +342,18 @@ async def test_the_list_names_sessions_the_latest_first(bench: Bench) -> None:
     }
 
 
+async def test_of_more_sessions_than_are_told_the_latest_are_listed_and_all_are_counted(bench: Bench) -> None:
+    service = bench.service()
+    await start(service)
+    bench.clock.pass_(minutes=1)
+    second = await start(service)
+    told = await service.list_sessions(ListSessionsRequest(), most=1)
+    assert ([each.session_id for each in told.sessions], told.total) == ([second.session_id], 2)
+    for most in (2, None):
+        whole = await service.list_sessions(ListSessionsRequest(), most=most)
+        assert (len(whole.sessions), whole.total) == (2, None)
+
+
 async def test_a_cancelled_caller_stops_waiting_and_the_picture_is_still_saved(bench: Bench) -> None:
     doors = hold(bench)
     service = bench.service()

@@ -55,8 +55,8 @@ RESULTS_FOOT: Final = """
 say something; `session_id` and `turn` only where the picture is a turn of a session. `frames` and
 `duration_ms` are there for an animation, `svg_usage` for a drawing (SVG), whose `width` and `height` are
 null. Beside `periods` stand `groups`, which split what was spent `since` a moment `by` something, and
-`call_limit_usd`, `note` and `sandbox` where they say something. Durations are in seconds where no unit is
-named, money is in USD.
+`call_limit_usd`, `note` and `sandbox` where they say something; beside `sessions` stands their `total` where
+not all are listed. Durations are in seconds where no unit is named, money is in USD.
 """
 
 

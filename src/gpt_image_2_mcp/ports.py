@@ -370,8 +370,11 @@ class SessionStore(Protocol):
     async def end(self, session_id: str) -> bool:
         """Forget a session; False if it was not there."""
 
-    async def active(self) -> tuple[Session, ...]:
-        """All sessions, the latest used first."""
+    async def active(self, most: int | None = None) -> tuple[Session, ...]:
+        """The sessions, the latest used first; None: all of them."""
+
+    async def count(self) -> int:
+        """How many sessions there are."""
 
     async def close(self) -> None: ...
 

@@ -180,4 +180,7 @@ _SESSIONS: Final = {
 
 
 class ListSessionsResult(Result):
+    """The latest used first. `total` is there where not all are listed."""
+
     sessions: Annotated[list[SessionSummary], WithJsonSchema(_SESSIONS)]
+    total: SkipJsonSchema[int | None] = Field(default=None, exclude_if=lambda value: value is None)

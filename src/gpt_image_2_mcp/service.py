@@ -61,6 +61,8 @@ LOADING_AT_ONCE: Final = 4
 """Calls whose input pictures stand in memory, on their way to the spool."""
 
 _MOST_GROUPS: Final = 31
+MOST_SESSIONS: Final = 1000
+"""That a model is told of. There are more only where the cap on sessions, 20, was raised."""
 LOCAL: Final = Caller()
 PictureResult = ImageResult | ImportResult | WorkingResult
 PaidResult = PictureResult | DryRunResult
@@ -187,9 +189,13 @@ class ImageService:
         return EndSessionResult(ended=ended, session_id=request.session_id)
 
     async def list_sessions(
-        self, _request: ListSessionsRequest, _caller: Caller = LOCAL
+        self, _request: ListSessionsRequest, _caller: Caller = LOCAL, most: int | None = MOST_SESSIONS
     ) -> ListSessionsResult:
-        return ListSessionsResult(sessions=[summary(s) for s in await self._sessions.active()])
+        """The active sessions, the latest used first; where there are more than `most`, their number too."""
+        listed = await self._sessions.active(most)
+        total = await self._sessions.count() if len(listed) == most else 0
+        sessions = [summary(session) for session in listed]
+        return ListSessionsResult(sessions=sessions, total=total if total > len(listed) else None)
 
     async def spending(self, request: SpendingRequest, _caller: Caller = LOCAL) -> SpendingResult:
         """What was spent and what is left."""

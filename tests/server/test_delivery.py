@@ -18,7 +18,9 @@ from gpt_image_2_mcp.results import (
     ImageFile,
     ImageResult,
     ImportResult,
+    ListSessionsResult,
     RequestedOptions,
+    SessionSummary,
     WorkingResult,
 )
 from gpt_image_2_mcp.server.delivery import ENVELOPE_BYTES, FIRST_FRAME, Delivery, wire_bytes
@@ -370,6 +372,44 @@ async def test_a_call_that_is_still_working_is_told_likewise() -> None:
 async def test_results_without_pictures_are_structured_for_everybody() -> None:
     ended = EndSessionResult(ended=True, session_id="s")
     assert facts(await Delivery(small(hides_images=True)).deliver(ended))["ended"]
+
+
+def sessions_of(count: int, prompt: str = "a fox") -> ListSessionsResult:
+    """The last of them was used least lately."""
+    return ListSessionsResult(
+        sessions=[
+            SessionSummary(
+                session_id=f"edit-{number}",
+                created_at="2026-11-22T15:04:01.000Z",
+                updated_at="2026-11-22T15:04:01.000Z",
+                turns=1,
+                last_prompt=prompt,
+                last_image_path=f"/pictures/{number}.png",
+            )
+            for number in range(count)
+        ]
+    )
+
+
+async def test_all_sessions_are_listed_where_there_is_room_for_them() -> None:
+    listed = await Delivery().deliver(sessions_of(1000))
+    assert (len(facts(listed)["sessions"]), "total" in facts(listed)) == (1000, False)
+    assert said(listed).startswith("Active sessions (1000):\n1. edit-0: ")
+
+
+@pytest.mark.parametrize("prompt", ["a fox", "狐" * 3000])
+async def test_of_more_sessions_than_a_client_has_room_for_the_latest_are_listed(prompt: str) -> None:
+    listed = await Delivery(small(budget=60_000)).deliver(sessions_of(500, prompt))
+    assert wire_bytes(listed) <= 60_000 - ENVELOPE_BYTES
+    ids = [session["session_id"] for session in facts(listed)["sessions"]]
+    assert ids == [f"edit-{number}" for number in range(len(ids))]
+    assert facts(listed)["total"] == 500
+    assert said(listed).startswith(f"Active sessions (500, of which these {len(ids)} were used last):\n")
+
+
+async def test_a_session_is_told_though_there_is_no_room_for_it() -> None:
+    listed = await Delivery(small(budget=1000)).deliver(sessions_of(3, "x" * 3000))
+    assert [session["session_id"] for session in facts(listed)["sessions"]] == ["edit-0"]
 
 
 @pytest.mark.parametrize("mode", MODES)

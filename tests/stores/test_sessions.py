@@ -110,6 +110,21 @@ async def test_sessions_are_listed_with_the_latest_used_first(backend: OpenStore
         assert await ids(store) == ["a", "c", "b"]
 
 
+async def test_as_many_sessions_are_listed_as_are_asked_for_and_all_are_counted(
+    backend: OpenStore, clock: Clock
+) -> None:
+    async with backend(idle=timedelta(hours=1)) as store:
+        for id_ in ("a", "b", "c"):
+            await begin(store, id_, clock)
+            clock.forward(seconds=1)
+        listed = [[each.id for each in await store.active(most)] for most in (0, 1, 2, 9)]
+        assert listed == [[], ["c"], ["c", "b"], ["c", "b", "a"]]
+        assert await store.count() == 3
+
+        clock.forward(hours=1, seconds=-2)
+        assert await store.count() == 2
+
+
 async def test_an_ended_session_is_gone(backend: OpenStore, clock: Clock) -> None:
     async with backend() as store:
         await begin(store, "s1", clock)

@@ -55,7 +55,11 @@ session.add_command(
 @of_sandbox
 def list_sessions(*, as_json: bool, sandbox: bool) -> None:
     """The active sessions, the latest used first."""
-    _say(lambda service: service.list_sessions(ListSessionsRequest()), as_json=as_json, sandbox=sandbox)
+    _say(
+        lambda service: service.list_sessions(ListSessionsRequest(), most=None),
+        as_json=as_json,
+        sandbox=sandbox,
+    )
 
 
 @session.command("end")

@@ -17,7 +17,7 @@ from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS
 from gpt_image_2_mcp.errors import ImageServerError, UndecodablePicture
 from gpt_image_2_mcp.image_formats.svg import MIME_TYPE as SVG
 from gpt_image_2_mcp.redaction import Redact, redact
-from gpt_image_2_mcp.results import ImageFile, Pictured, WorkingResult
+from gpt_image_2_mcp.results import ImageFile, ListSessionsResult, Pictured, WorkingResult
 from gpt_image_2_mcp.server.profiles import DEFAULT, Profile
 from gpt_image_2_mcp.server.summaries import summarize
 from gpt_image_2_mcp.showing import Inline
@@ -69,6 +69,8 @@ class Delivery:
 
     async def deliver(self, result: BaseModel, inline: Inline | None = None) -> CallToolResult:
         """The result as this client is sent it; `inline` is what the call itself asked for."""
+        if isinstance(result, ListSessionsResult):
+            return await run_sync(self._list, result)
         if not isinstance(result, Pictured):
             return self._compose(result, [])
         mode = inline or self.inline
@@ -85,6 +87,14 @@ class Delivery:
             return self._compose(_noted(result, note), shown)
         blocks = [picture.block for picture in shown if picture.block]
         return unsaid.model_copy(update={"content": [*blocks, *unsaid.content]})
+
+    def _list(self, result: ListSessionsResult) -> CallToolResult:
+        """As many sessions as this client has room for, the latest used first."""
+        room, total = self.profile.budget - ENVELOPE_BYTES, result.total or len(result.sessions)
+        while (size := wire_bytes(made := self._compose(result, []))) > room and len(result.sessions) > 1:
+            kept = result.sessions[: len(result.sessions) * room // size or 1]
+            result = ListSessionsResult(sessions=kept, total=total)
+        return made
 
     async def _show(self, images: Sequence[ImageFile], room: int, mode: Inline) -> list[Showing]:
         """Each picture whole where that fits, else as large as its share of the room allows.

@@ -161,7 +161,8 @@ def _sessions(result: ListSessionsResult) -> str:
         f" -> {one_line(s.last_image_path)}"
         for number, s in enumerate(result.sessions, start=1)
     ]
-    return "\n".join([f"Active sessions ({len(lines)}):", *lines])
+    which = f"{result.total:,}, of which these {len(lines):,} were used last" if result.total else len(lines)
+    return "\n".join([f"Active sessions ({which}):", *lines])
 
 
 _PERIODS: Final = {"session": "This server run", "day": "Today", "month": "This month", "total": "In total"}

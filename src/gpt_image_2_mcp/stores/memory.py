@@ -44,9 +44,13 @@ class MemorySessionStore:
         self._sweep()
         return self._forget(session_id)
 
-    async def active(self) -> tuple[Session, ...]:
+    async def active(self, most: int | None = None) -> tuple[Session, ...]:
         self._sweep()
-        return tuple(reversed(self._latest_last()))
+        return tuple(reversed(self._latest_last()))[:most]
+
+    async def count(self) -> int:
+        self._sweep()
+        return len(self._sessions)
 
     async def close(self) -> None:
         self._sessions.clear()

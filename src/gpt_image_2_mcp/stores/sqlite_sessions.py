@@ -73,10 +73,15 @@ class SqliteSessionStore:
             self._drop_lock(session_id)
         return ended
 
-    async def active(self) -> tuple[Session, ...]:
+    async def active(self, most: int | None = None) -> tuple[Session, ...]:
         await self._sweep()
-        query = f"{_SELECT} ORDER BY s.updated_at DESC, s.id"
-        return await self._database.run(lambda db: tuple(_session(row) for row in db.execute(query)))
+        query = f"{_SELECT} ORDER BY s.updated_at DESC, s.id LIMIT ?"
+        limit = (-1 if most is None else most,)
+        return await self._database.run(lambda db: tuple(_session(row) for row in db.execute(query, limit)))
+
+    async def count(self) -> int:
+        await self._sweep()
+        return await self._database.run(_count)
 
     async def close(self) -> None:
         """Nothing to let go of: the database is the assembly's."""
