@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -36,6 +38,26 @@ def test_every_command_has_help(name: str) -> None:
     result = run(name, "--help")
     assert result.exit_code == 0
     assert f"Usage: gpt-image-2-mcp {name}" in result.output
+
+
+def commands(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    """The whole tree."""
+    yield " ".join(path), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, *path, name)
+
+
+def test_every_command_tells_scripts_what_it_tells() -> None:
+    tree = dict(commands(cli))
+    assert {"operations show", "session", "demo"} < tree.keys()
+    without = {
+        name for name, each in tree.items() if not any("--json" in param.opts for param in each.params)
+    }
+    assert without == {"", "completion"}, "help, and a script that a shell reads"
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -40,7 +40,13 @@ def test_the_list_shows_what_was_made_and_what_it_cost() -> None:
     assert f"${made['cost_usd_estimated']:.4f}" in done
     assert run().stdout == run("list").stdout
     assert [o["state"] for o in json.loads(run("list", "--json").stdout)] == ["released", "done"]
+    assert run("--json").stdout == run("list", "--json").stdout
     assert len(run("list", "--limit", "1").stdout.splitlines()) == 2
+
+
+def test_a_flag_of_the_list_is_not_lost_in_front_of_another_command() -> None:
+    result = CliRunner().invoke(cli, ["operations", "--json", "recover"])
+    assert (result.exit_code, "--json stands behind the command" in result.stderr) == (2, True)
 
 
 def test_one_operation_is_shown_with_its_pictures() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,20 @@ def test_the_sandbox_serves_anybodys_tests_on_loopback() -> None:
             assert client.post("images/generations", json=body).status_code == 429
             assert client.post("images/generations", json=body).json()["size"] == "1024x640"
             assert "Limit 2" in client.post("images/generations", json={**body, "n": 2}).text
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_script_reads_where_the_sandbox_is() -> None:
+    command = [sys.executable, "-m", "gpt_image_2_mcp", "sandbox", "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ))  # noqa: TID251
+    try:
+        assert process.stdout is not None
+        base = json.loads(process.stdout.readline())["base_url"]
+        headers = {"Authorization": "Bearer any"}
+        with httpx2.Client(base_url=base, headers=headers, trust_env=False, timeout=30) as client:
+            assert client.get("models").status_code == 200
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -16,7 +17,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 
+from gpt_image_2_mcp.cli import cli
 from tests.faults.waiting import until
 from tests.support.listening import JSON_RPC, MODERN, TOKEN, call
 from tests.support.pictures import opened, picture
@@ -115,6 +118,33 @@ def test_a_token_is_made_kept_and_told_by_its_file_alone(home: Path) -> None:
             f"Serving MCP at {server.url}; the bearer token stands in {server.token_file}\n"
         )
         assert token not in said
+
+
+def test_a_script_reads_where_the_server_is_and_where_its_token(home: Path) -> None:
+    own = {"HOME": str(home), "GPT_IMAGE_2_SANDBOX": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpt_image_2_mcp", "serve", "--http", "127.0.0.1:0", "--json"],
+        env=dict(os.environ) | own,  # noqa: TID251 - for a child
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        token = Path(told["token_file"]).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}", "MCP-Protocol-Version": MODERN, **JSON_RPC}
+        headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "list_edit_sessions"}
+        with httpx2.Client(trust_env=False, timeout=60) as http:
+            answer = http.post(told["url"], json=call("list_edit_sessions"), headers=headers)
+        assert not answer.json()["result"].get("isError")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_on_stdio_stdout_is_the_clients() -> None:
+    result = CliRunner().invoke(cli, ["serve", "--json"])
+    assert (result.exit_code, "--json needs --http" in result.output) == (2, True)
 
 
 @NO_SIGNALS

@@ -43,6 +43,13 @@ def test_a_session_is_started_gone_on_with_listed_and_ended() -> None:
 
 def test_without_a_command_the_active_sessions_are_listed() -> None:
     assert run().stdout == "No active edit sessions.\n"
+    assert json.loads(run("--sandbox", "--json").stdout) == {"sessions": []}
+
+
+@pytest.mark.parametrize("flag", ["--json", "--sandbox"])
+def test_a_flag_of_the_list_is_not_lost_in_front_of_another_command(flag: str) -> None:
+    result = run(flag, "end", "edit-1")
+    assert (result.exit_code, "stand behind the command" in result.stderr) == (2, True)
 
 
 def test_a_session_that_is_not_there_cannot_be_ended_or_gone_on_with() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -15,21 +18,39 @@ from gpt_image_2_mcp.settings import child_environment
 _LIGHTHOUSE = "A coastal lighthouse at dawn, photorealistic"
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One call of a tool: its result in words and as it is structured."""
+
+    tool: str
+    arguments: dict[str, Any]
+    text: str
+    result: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.tool}: {self.arguments['prompt']}\n{self.text}\n"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {"tool": self.tool, "arguments": self.arguments, "result": self.result}
+
+
 @click.command()
 @click.option(
     "--output-dir",
     type=click.Path(file_okay=False, resolve_path=True),
     help="Folder to save in, instead of the project's own.",
 )
-def demo(output_dir: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the structured results.")
+def demo(*, output_dir: str | None, as_json: bool) -> None:
     """Make, edit and refine pictures on the sandbox: no key, no network, no cost."""
     try:
-        anyio.run(_demo, output_dir)
+        anyio.run(_demo, output_dir, as_json)
     except ImageServerError as error:
         fail(error)
 
 
-async def _demo(output_dir: str | None) -> None:
+async def _demo(output_dir: str | None, as_json: bool) -> None:
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
 
@@ -40,26 +61,40 @@ async def _demo(output_dir: str | None) -> None:
         command=sys.executable, args=["-m", "gpt_image_2_mcp", "serve"], env=environment
     )
     async with Client(stdio_client(command)) as client:
-        await _walk_through(client)
+        await (_print_json if as_json else _print)(client)
 
 
-async def _walk_through(client: Any) -> None:
+async def _print(client: Any) -> None:
     click.echo(f"Connected over stdio, MCP {client.protocol_version}. Sandbox: nothing is sent or billed.\n")
-    made = await _step(client, "generate_image", prompt=_LIGHTHOUSE, size="1536x1024", quality="high")
-    first = made["images"][0]["file_path"]
-    await _step(client, "edit_image", prompt="Make it a winter evening", images=[first], size="1024x1024")
-    turn = await _step(client, "start_edit_session", prompt="Make the sky more orange", images=[first])
-    session = turn["session_id"]
-    await _step(client, "continue_edit_session", session_id=session, prompt="Add a small boat on the horizon")
-    await client.call_tool("end_edit_session", {"session_id": session})
+    async for step in _walk_through(client):
+        click.echo(step)
     click.echo("For real pictures, start gpt-image-2-mcp from an MCP client with OPENAI_API_KEY set.")
 
 
-async def _step(client: Any, tool: str, **arguments: Any) -> dict[str, Any]:
+async def _print_json(client: Any) -> None:
+    steps = [step.document async for step in _walk_through(client)]
+    click.echo(json.dumps({"protocol_version": client.protocol_version, "steps": steps}, indent=2))
+
+
+async def _walk_through(client: Any) -> AsyncIterator[_Step]:
+    made = await _step(client, "generate_image", prompt=_LIGHTHOUSE, size="1536x1024", quality="high")
+    yield made
+    first = made.result["images"][0]["file_path"]
+    yield await _step(
+        client, "edit_image", prompt="Make it a winter evening", images=[first], size="1024x1024"
+    )
+    turn = await _step(client, "start_edit_session", prompt="Make the sky more orange", images=[first])
+    yield turn
+    session = turn.result["session_id"]
+    yield await _step(
+        client, "continue_edit_session", session_id=session, prompt="Add a small boat on the horizon"
+    )
+    await client.call_tool("end_edit_session", {"session_id": session})
+
+
+async def _step(client: Any, tool: str, **arguments: Any) -> _Step:
     result = await client.call_tool(tool, arguments)
     text = result.content[-1].text
     if result.is_error:
         raise ImageServerError(f"{tool} failed: {text}")
-    click.echo(f"{tool}: {arguments['prompt']}\n{text}\n")
-    structured: dict[str, Any] = result.structured_content
-    return structured
+    return _Step(tool, arguments, text, result.structured_content)

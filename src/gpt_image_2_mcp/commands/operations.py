@@ -23,12 +23,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group(invoke_without_command=True)
 @click.option("--sandbox", is_flag=True, help="The sandbox's journal.")
+@as_json
 @click.pass_context
-def operations(context: click.Context, *, sandbox: bool) -> None:
+def operations(context: click.Context, *, sandbox: bool, as_json: bool) -> None:
     """Paid calls: what was sent, what came of it, what is not known. Without a command: the latest."""
+    if as_json and context.invoked_subcommand:
+        raise click.UsageError("--json stands behind the command.")
     context.obj = settings_or_exit(sandbox=sandbox)
     if context.invoked_subcommand is None:
-        context.invoke(list_operations)
+        context.invoke(list_operations, as_json=as_json)
 
 
 @operations.command("list")

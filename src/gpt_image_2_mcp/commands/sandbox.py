@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from gpt_image_2_mcp.logs import configure_logging
@@ -36,8 +38,16 @@ _MODES = "; ".join(f"{name}: {text}" for name, text in FAULT_MODES.items())
     help="Refuse pictures beyond so many a minute; 0 for no limit.",
 )
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print where it is on stdout, as JSON in one line.")
 def sandbox(
-    port: int, delay: float, fail: str | None, fail_count: int, images_per_minute: int, seed: int
+    *,
+    port: int,
+    delay: float,
+    fail: str | None,
+    fail_count: int,
+    images_per_minute: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Serve a stand-in for OpenAI's image endpoints at http://127.0.0.1:PORT/v1.
 
@@ -53,6 +63,9 @@ def sandbox(
     app = create_app(faults, seed=seed, images_per_minute=images_per_minute or None)
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
     listening = config.bind_socket()
-    number = listening.getsockname()[1]
-    click.echo(f"Sandbox Images API: OPENAI_BASE_URL=http://127.0.0.1:{number}/v1", err=True)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    if as_json:
+        click.echo(json.dumps({"base_url": url}))
+    else:
+        click.echo(f"Sandbox Images API: OPENAI_BASE_URL={url}", err=True)
     uvicorn.Server(config).run(sockets=[listening])

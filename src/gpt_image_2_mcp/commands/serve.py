@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from gpt_image_2_mcp.importing import collector_off
 from gpt_image_2_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gpt_image_2_mcp.server.preferences import Preferences
     from gpt_image_2_mcp.server.profiles import Profile
     from gpt_image_2_mcp.service import ImageService
@@ -26,14 +29,19 @@ if TYPE_CHECKING:
     metavar="HOST:PORT",
     help="Serve over streamable HTTP at http://HOST:PORT/mcp instead. Clients must show a bearer token.",
 )
-def serve(address: str | None) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="With --http: print where it is on stdout, as JSON in one line."
+)
+def serve(*, address: str | None, as_json: bool) -> None:
     """Serve an MCP client on stdin and stdout.
 
     Settings come from the environment; see .env.example.
     """
+    if as_json and address is None:
+        raise click.UsageError("--json needs --http: without it stdout is the client's.")
     settings = settings_or_exit(serving=True)
     if address is not None:
-        _serve_http(settings, address)
+        _serve_http(settings, address, as_json=as_json)
         return
     from gpt_image_2_mcp.server.greeting import Greeting, greet_while, leave_at_signals
 
@@ -67,7 +75,7 @@ def preferences_or_exit(settings: Settings) -> Preferences:
     return Preferences(profile, settings.inline, settings.wait_s, redact=settings.redactor())
 
 
-def _serve_http(settings: Settings, text: str) -> None:
+def _serve_http(settings: Settings, text: str, *, as_json: bool) -> None:
     with collector_off():
         from gpt_image_2_mcp.assembly import http_token
         from gpt_image_2_mcp.server.http import HttpServer, listen
@@ -85,9 +93,17 @@ def _serve_http(settings: Settings, text: str) -> None:
     limits = http.body_limit, http.connections
     terms = Terms(token, hosts, origins, *limits, stateless=http.stateless, local_paths=http.local_paths)
     url = replace(address, port=listening.getsockname()[1]).url
-    click.echo(f"Serving MCP at {url}{f'; the bearer token stands in {file}' if file else ''}", err=True)
+    _tell_where(url, file, as_json=as_json)
 
     async def work(service: ImageService) -> None:
         await HttpServer(service, preferences, terms).serve(listening)
 
     run_with_service(replace(settings, local_paths=http.local_paths), work)
+
+
+def _tell_where(url: str, token_file: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"url": url, "token_file": str(token_file) if token_file else None}))
+    else:
+        where = f"; the bearer token stands in {token_file}" if token_file else ""
+        click.echo(f"Serving MCP at {url}{where}", err=True)

@@ -25,11 +25,15 @@ of_sandbox = click.option("--sandbox", is_flag=True, help="The sandbox's session
 
 
 @click.group(invoke_without_command=True)
+@as_json
+@of_sandbox
 @click.pass_context
-def session(context: click.Context) -> None:
+def session(context: click.Context, *, as_json: bool, sandbox: bool) -> None:
     """Edits in several turns, each on the picture of the one before. Without a command: the active ones."""
     if context.invoked_subcommand is None:
-        context.invoke(list_sessions)
+        context.invoke(list_sessions, as_json=as_json, sandbox=sandbox)
+    elif as_json or sandbox:
+        raise click.UsageError("--json and --sandbox stand behind the command.")
 
 
 session.add_command(
