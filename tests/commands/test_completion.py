@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,19 +15,38 @@ from click.testing import CliRunner
 from gpt_image_2_mcp.cli import COMMANDS, cli
 
 CODE = Path(__file__).parents[2] / "src"
-ASKS = {
-    "bash": "COMPREPLY",
-    "zsh": "compdef",
-    "fish": "commandline",
-    "powershell": "Register-ArgumentCompleter",
+REGISTERS = {
+    "bash": "complete -o nosort -F _gpt_image_2_mcp_completion gpt-image-2-mcp\n",
+    "zsh": "compdef _gpt_image_2_mcp_completion gpt-image-2-mcp\n",
+    "fish": 'complete --no-files --command gpt-image-2-mcp --arguments "(_gpt_image_2_mcp_completion)";',
+    "powershell": "Register-ArgumentCompleter -Native -CommandName gpt-image-2-mcp -ScriptBlock {\n",
 }
+BY_THEMSELVES = {
+    "bash": (
+        "--norc",
+        'eval "$(gpt-image-2-mcp completion bash)"\n'
+        "COMP_WORDS=(gpt-image-2-mcp operations '') COMP_CWORD=2\n"
+        "_gpt_image_2_mcp_completion gpt-image-2-mcp\nprintf '%s\\n' \"${COMPREPLY[@]}\"",
+    ),
+    # Its completion system wants a terminal: what the script calls of it stands in here.
+    "zsh": (
+        "-f",
+        'compdef() { }\n_describe() { print -l -- ${(P)3} }\neval "$(gpt-image-2-mcp completion zsh)"\n'
+        "words=(gpt-image-2-mcp operations '') CURRENT=3\n_gpt_image_2_mcp_completion",
+    ),
+    "fish": (
+        "--no-config",
+        "gpt-image-2-mcp completion fish | source\ncomplete -C 'gpt-image-2-mcp operations '",
+    ),
+}
+"""How each shell is started without what its owner has set, and what it is to do, by itself."""
 
 
-@pytest.mark.parametrize("shell", ASKS)
+@pytest.mark.parametrize("shell", REGISTERS)
 def test_each_shell_gets_a_script_that_asks_this_command(shell: str) -> None:
     result = CliRunner().invoke(cli, ["completion", shell], prog_name="gpt-image-2-mcp")
     assert result.exit_code == 0
-    assert ASKS[shell] in result.stdout
+    assert REGISTERS[shell] in result.stdout
     assert f"_GPT_IMAGE_2_MCP_COMPLETE={shell}_complete" in result.stdout.replace("$env:", "").replace(
         " = '", "="
     )
@@ -77,24 +97,21 @@ def test_commands_are_completed_without_loading_any() -> None:
     assert (done.returncode, "generate" in done.stdout) == (0, True), done.stderr
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_completes_by_the_script(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", [shell for shell in BY_THEMSELVES if shutil.which(shell)])
+def test_the_shells_of_this_machine_complete_by_the_script(tmp_path: Path, shell: str) -> None:
     command = tmp_path / "bin" / "gpt-image-2-mcp"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gpt_image_2_mcp "$@"\n')
     command.chmod(0o755)
-    script = (
-        'eval "$(gpt-image-2-mcp completion bash)"\n'
-        "COMP_WORDS=(gpt-image-2-mcp operations '') COMP_CWORD=2\n"
-        '_gpt_image_2_mcp_completion gpt-image-2-mcp\necho "${COMPREPLY[@]}"'
-    )
+    plain, script = BY_THEMSELVES[shell]
     kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}  # noqa: TID251
     path = f"{command.parent}:{os.environ['PATH']}"  # noqa: TID251 - to start a child
     done = subprocess.run(
-        ["bash", "--norc", "-c", script],
+        [shell, plain, "-c", script],
         env={**kept, "PATH": path, "PYTHONPATH": str(CODE), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["list", "recover", "show"], done.stderr
+    words = [re.split(r"[:\t]", line)[0] for line in done.stdout.splitlines()]
+    assert words == ["list", "recover", "show"], done.stderr
