@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.alternatives import MOST, advice, alternatives
-from gpt_image_2_mcp.capabilities import MODELS, QUALITIES
+from gpt_image_2_mcp.capabilities import MODELS, Quality
 from gpt_image_2_mcp.checks import check_options
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.models import ImageJob
@@ -36,7 +36,7 @@ def offered(room: int, **options: Any) -> list[dict[str, Any]]:
 def jobs(draw: st.DrawFn) -> ImageJob:
     options = {
         "model": draw(st.sampled_from([model.id for model in MODELS])),
-        "quality": draw(st.none() | st.sampled_from(QUALITIES)),
+        "quality": draw(st.none() | st.sampled_from(get_args(Quality))),
         "size": draw(st.none() | st.sampled_from(SIZES)),
         "n": draw(st.none() | st.integers(1, 10)),
         "partial_images": draw(st.none() | st.integers(0, 3)),

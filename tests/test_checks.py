@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,8 @@ from gpt_image_2_mcp.capabilities import (
     MAX_MASK_BYTES,
     MODELS,
     PIXEL_FORMATS,
-    QUALITIES,
     Model,
+    Quality,
 )
 from gpt_image_2_mcp.checks import check_mask, check_options
 from gpt_image_2_mcp.errors import InputError, InvalidRequest
@@ -80,7 +81,7 @@ def test_the_presets_and_auto_pass_on_every_model(model: Model, size: str | None
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
 def test_a_model_gets_exactly_its_own_qualities(model: Model) -> None:
-    for quality in QUALITIES:
+    for quality in get_args(Quality):
         chosen = options(model.id, quality=quality)
         if quality in ("xhigh", "max") and not model.id.startswith(("gpt-image-2.5", "gpt-image-2.6")):
             assert refusal(chosen).message == (

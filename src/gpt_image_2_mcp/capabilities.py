@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from gpt_image_2_mcp.sizes import FixedSizes, FlexibleSizes, Size
 
@@ -48,16 +48,18 @@ MAX_UNPACKED_BYTES: Final = 1024 * 1024
 MAX_ICC_BYTES: Final = 4 * 1024 * 1024
 """The large profiles of print shops have 2 to 3 MB."""
 
-QUALITIES: Final = ("auto", "low", "medium", "high", "xhigh", "max")
-BACKGROUNDS: Final = ("auto", "opaque", "transparent")
-PIXEL_FORMATS: Final = ("png", "jpeg", "webp")
-OUTPUT_FORMATS: Final = (*PIXEL_FORMATS, "gif", "svg")
+# What any model takes, as the types of the tools' arguments; which takes what is in the table below.
+Quality = Literal["auto", "low", "medium", "high", "xhigh", "max"]
+Background = Literal["auto", "opaque", "transparent"]
+PixelFormat = Literal["png", "jpeg", "webp"]
+OutputFormat = Literal[PixelFormat, "gif", "svg"]
+Moderation = Literal["auto", "low"]
+Complexity = Literal["low", "medium", "high"]
+Fidelity = Literal["low", "high"]
+SvgEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+PIXEL_FORMATS: Final[tuple[str, ...]] = get_args(PixelFormat)
 COMPRESSED_FORMATS: Final = ("jpeg", "webp")
 TRANSPARENT_FORMATS: Final = ("png", "webp")
-MODERATION_LEVELS: Final = ("auto", "low")
-COMPLEXITIES: Final = ("low", "medium", "high")
-FIDELITIES: Final = ("low", "high")
-SVG_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MAX_FRAME_MS: Final = 655_350
 """What a GIF can say of how long a frame stands: 65,535 hundredths of a second."""
 
@@ -121,7 +123,7 @@ class Model:
     tokens: TokenCounts
     sources: Mapping[str, Source] = field(repr=False, hash=False)
     formats: tuple[str, ...] = PIXEL_FORMATS
-    backgrounds: tuple[str, ...] = BACKGROUNDS
+    backgrounds: tuple[str, ...] = get_args(Background)
     tried: tuple[str, ...] = ()
     input_fidelity: tuple[str, ...] = ()
     complexity: tuple[str, ...] = ()
@@ -304,8 +306,8 @@ def _two_six(name: str, seconds: tuple[tuple[str, float], ...] = ()) -> Model:
             batch_prices=_APIYI,
             **({"seconds": _LAOZHANG} if seconds else {}),
         ),
-        formats=OUTPUT_FORMATS,
-        complexity=COMPLEXITIES,
+        formats=get_args(OutputFormat),
+        complexity=get_args(Complexity),
         markup=True,
         seconds=seconds,
     )
@@ -319,7 +321,7 @@ MODELS: Final = (
     ),
     _two_six("flare", (("low", 10), ("medium", 12))),
     _two_six("sunburst"),
-    _first_generation("gpt-image-1.5", _PRICES_15, FIDELITIES, ("gpt-image-1.5-2025-12-16",)),
+    _first_generation("gpt-image-1.5", _PRICES_15, get_args(Fidelity), ("gpt-image-1.5-2025-12-16",)),
     _first_generation(
         # What it points at is stated nowhere; it is priced as 1.5.
         "chatgpt-image-latest",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import islice
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,12 +20,21 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from gpt_image_2_mcp.budgets import By
 from gpt_image_2_mcp.capabilities import (
     MAX_FRAME_MS,
     MAX_INPUT_IMAGES,
     MAX_PARTIALS,
     MAX_PICTURES,
     PROMPT_MAX_CHARS,
+    Background,
+    Complexity,
+    Fidelity,
+    Moderation,
+    OutputFormat,
+    PixelFormat,
+    Quality,
+    SvgEffort,
 )
 from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.showing import Inline
@@ -170,32 +179,28 @@ class PictureOptions(Arguments):
         default=None,
         description="`auto` or WIDTHxHEIGHT, such as 1536x1024.",
     )
-    quality: Annotated[Literal["auto", "low", "medium", "high", "xhigh", "max"], Word] | None = Field(
+    quality: Annotated[Quality, Word] | None = Field(
         default=None,
         description="low: drafts; high: small text, costs far more. xhigh, max: gpt-image-2.5 on.",
     )
-    background: Annotated[Literal["auto", "opaque", "transparent"], Word] | None = Field(
+    background: Annotated[Background, Word] | None = Field(
         default=None,
         description="transparent: png, webp; gpt-image-2 may refuse it, 2.5 on not.",
     )
     output_compression: Annotated[int, Field(ge=0, le=100), Whole] | None = Field(
         default=None, description="For jpeg and webp: 100 best."
     )
-    complexity: Annotated[Literal["low", "medium", "high"], Word] | None = Field(
+    complexity: Annotated[Complexity, Word] | None = Field(
         default=None, description="Planning effort; gpt-image-2.6 on."
     )
-    moderation: Annotated[Literal["auto", "low"], Word] | None = Field(
-        default=None, description="low filters less."
-    )
+    moderation: Annotated[Moderation, Word] | None = Field(default=None, description="low filters less.")
     safety_identifier: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="End user's hashed id."
     )
 
 
 class FidelityOption(Arguments):
-    input_fidelity: Annotated[Literal["low", "high"], Word] | None = Field(
-        default=None, description="gpt-image-1.5 only."
-    )
+    input_fidelity: Annotated[Fidelity, Word] | None = Field(default=None, description="gpt-image-1.5 only.")
 
 
 class TurnOptions(FidelityOption, PictureOptions):
@@ -204,15 +209,13 @@ class TurnOptions(FidelityOption, PictureOptions):
     Formats are those that the next turn can take in.
     """
 
-    output_format: Annotated[Literal["png", "jpeg", "webp"], Word] | None = Field(
-        default=None, description="png if never set."
-    )
+    output_format: Annotated[PixelFormat, Word] | None = Field(default=None, description="png if never set.")
 
 
 class FormatOptions(Arguments):
     """What a single picture is stored as, and what goes with the formats that move or are drawn in lines."""
 
-    output_format: Annotated[Literal["png", "jpeg", "webp", "gif", "svg"], Word] | None = Field(
+    output_format: Annotated[OutputFormat, Word] | None = Field(
         default=None, description="gif (moves), svg: gpt-image-2.6. Default png."
     )
     frame_count: Annotated[int, Field(ge=MIN_FRAMES, le=MAX_FRAMES), Whole] | None = Field(
@@ -224,9 +227,7 @@ class FormatOptions(Arguments):
     svg_model: Annotated[str, Field(max_length=100), AfterValidator(_model_id)] | None = Field(
         default=None, description="Text model that writes the svg."
     )
-    svg_reasoning_effort: (
-        Annotated[Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"], Word] | None
-    ) = Field(default=None, description="Of svg_model.")
+    svg_reasoning_effort: Annotated[SvgEffort, Word] | None = Field(default=None, description="Of svg_model.")
 
 
 class ModelOption(Arguments):
@@ -378,9 +379,7 @@ class GetResultRequest(Shown):
 class SpendingRequest(Arguments):
     """Arguments of get_spending."""
 
-    by: Annotated[Literal["day", "model", "session", "project"], Word] | None = Field(
-        default=None, description="How to split this month."
-    )
+    by: Annotated[By, Word] | None = Field(default=None, description="How to split this month.")
 
 
 class ListSessionsRequest(Arguments):

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp.server.apps import EXTENSION_ID
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from gpt_image_2_mcp.server import greeting as module
 from gpt_image_2_mcp.server.greeting import Greeted, Greeting, greet_while
-from gpt_image_2_mcp.server.profiles import APPS, named
+from gpt_image_2_mcp.server.profiles import named
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.server.test_stdio import COMMAND, environment
 
@@ -167,7 +166,3 @@ def test_a_real_server_says_each_thing_once_and_goes_on_where_the_greeting_ended
     assert [answer["id"] for answer in said] == [1, "two", 3]
     assert said[2]["result"]["structuredContent"] == {"sessions": []}
     assert rest == b""
-
-
-def test_the_extension_is_called_as_the_sdk_calls_it() -> None:
-    assert APPS == EXTENSION_ID

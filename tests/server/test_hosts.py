@@ -24,8 +24,9 @@ from gpt_image_2_mcp.server.app import create_server
 from gpt_image_2_mcp.server.delivery import wire_bytes
 from gpt_image_2_mcp.server.opening import ready
 from gpt_image_2_mcp.server.preferences import BY_PROFILE, Preferences
-from gpt_image_2_mcp.server.profiles import PROFILES, TASKS, Profile, recognise
+from gpt_image_2_mcp.server.profiles import PROFILES, Profile, recognise
 from gpt_image_2_mcp.server.progress import Pace
+from gpt_image_2_mcp.server.tasks import EXTENSION as TASKS
 from tests.support.pictures import noise, opened
 from tests.support.polling import Polling
 from tests.support.services import Bench, made
@@ -319,5 +320,3 @@ def test_the_hosts_are_those_of_the_table() -> None:
         profile = recognise(host.name, host.version)
         assert profile.name == host.profile
         assert host.waits_s == profile.call_s
-        declared = {"elicitation": profile.elicitation, APPS: profile.apps, TASKS: profile.tasks}
-        assert set(host.declares) == {name for name, works in declared.items() if works}

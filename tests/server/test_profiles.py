@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from mcp.server.apps import EXTENSION_ID as APPS
-from mcp.types import ClientCapabilities, ElicitationCapability
 
 from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.server.profiles import (
     DEFAULT,
     MAY_END_SOONER_S,
     PROFILES,
-    TASKS,
     Profile,
     named,
     recognise,
@@ -101,15 +98,3 @@ def test_what_nobody_has_reported_stands_at_the_safe_value() -> None:
     assert (DEFAULT.budget, DEFAULT.hand_off_s) == (700_000, 50)
     assert not DEFAULT.webp
     assert not DEFAULT.hides_images
-
-
-def test_what_a_client_declares_goes_before_what_is_reported_of_it() -> None:
-    silent = ClientCapabilities()
-    talking = ClientCapabilities(elicitation=ElicitationCapability(), extensions={APPS: {}, TASKS: {}})
-    for profile in PROFILES:
-        assert profile.as_declared(None) == profile
-        said = profile.as_declared(talking)
-        assert (said.elicitation, said.apps, said.tasks) == (True, True, True)
-        unsaid = profile.as_declared(silent)
-        assert (unsaid.elicitation, unsaid.apps, unsaid.tasks) == (False, False, False)
-        assert unsaid.cap == profile.cap

@@ -40,8 +40,7 @@ class Preferences:
     def profile_of(self, context: ServerRequestContext[Any]) -> Profile:
         """What the client of a request can take; in both eras the request tells who it is."""
         client = _client(context)
-        known = recognise(client.name, client.version) if client else DEFAULT
-        return (self.profile or known).as_declared(context.session.client_capabilities)
+        return self.profile or (recognise(client.name, client.version) if client else DEFAULT)
 
     def caller(self, context: ServerRequestContext[Any], report: Report) -> Caller:
         client = _client(context)

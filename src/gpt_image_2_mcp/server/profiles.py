@@ -8,16 +8,11 @@ send as `clientInfo.name`, by the registry apify/mcp-client-capabilities (2026-1
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
 from gpt_image_2_mcp.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from mcp.types import ClientCapabilities
-
-APPS: Final = "io.modelcontextprotocol/ui"
-TASKS: Final = "io.modelcontextprotocol/tasks"
 MAY_END_SOONER_S: Final = 10.0
 """How long before a client's own limit a call is handed off: previews of ten large pictures take seconds."""
 
@@ -35,10 +30,9 @@ class Profile:
     webp: what it shows its pictures to takes WebP
     max_edge: pixels of the longest edge of a picture that is shown
     call_s: how long it waits for a call
-    progress_resets: progress makes it wait anew
-    elicitation, apps, resource_links, tasks: that these work; what a client declares goes before the row
+    resource_links: that it does something sensible with them
 
-    What of it nothing asks for yet (progress_resets, elicitation, apps) is kept for what will.
+    Whether it can be asked and takes tasks, a client declares itself.
     """
 
     name: str
@@ -54,29 +48,13 @@ class Profile:
     max_edge: int | None = None
     # The TypeScript SDK's default, by which most clients go (1.32.2).
     call_s: float = 60.0
-    progress_resets: bool = False
-    elicitation: bool = False
-    apps: bool = False
     # Clients of protocol versions before 2025-06-18, which know none, are sent none whatever stands here.
     resource_links: bool = True
-    tasks: bool = False
 
     @property
     def hand_off_s(self) -> float:
         """How long a call waits for its picture before it answers with its id."""
         return self.call_s - MAY_END_SOONER_S
-
-    def as_declared(self, capabilities: ClientCapabilities | None) -> Profile:
-        """With what the client says of itself in the place of what is reported of it."""
-        if capabilities is None:
-            return self
-        extensions = capabilities.extensions or {}
-        return replace(
-            self,
-            elicitation=capabilities.elicitation is not None,
-            apps=APPS in extensions,
-            tasks=TASKS in extensions,
-        )
 
 
 DEFAULT: Final = Profile("default")
@@ -96,9 +74,6 @@ PROFILES: Final = (
         max_edge=2000,
         # It moves a call to the background after 2 minutes; progress resets the idle limit of 30 (HTTP: 5).
         call_s=120.0,
-        progress_resets=True,
-        elicitation=True,
-        tasks=True,
     ),
     Profile(
         "claude-code",
@@ -108,8 +83,6 @@ PROFILES: Final = (
         webp=True,
         max_edge=2000,
         call_s=120.0,
-        progress_resets=True,
-        elicitation=True,
     ),
     Profile(
         "claude-desktop",
@@ -122,7 +95,6 @@ PROFILES: Final = (
         max_edge=2000,
         # 45 s on claude.ai and Android by one server's author; about 60 s in Desktop (claude-code#63379)
         call_s=45.0,
-        apps=True,
     ),
     Profile(
         "codex",
@@ -134,16 +106,13 @@ PROFILES: Final = (
         # OpenAI's models take WebP (their image guide, read 2026-11-22).
         webp=True,
         call_s=300.0,
-        elicitation=True,
     ),
-    Profile("codex", ("codex",), hides_images=True, webp=True, elicitation=True),
+    Profile("codex", ("codex",), hides_images=True, webp=True),
     Profile(
         "vscode",
         ("visual-studio-code", "vscode", "code-oss"),
         # No limit found; calls hang after 5 minutes (vscode#274094).
         call_s=300.0,
-        elicitation=True,
-        apps=True,
     ),
     Profile(
         "copilot-cli",
@@ -152,10 +121,9 @@ PROFILES: Final = (
         # Structured content alone (copilot-cli#3258); pictures are not surfaced (#4536, August 2026).
         hides_images=True,
         # 60 s, whatever its configuration says (copilot-cli#1535)
-        elicitation=True,
     ),
     # 5 minutes are reported (cursor#3510); pictures since 0.49.
-    Profile("cursor", ("cursor",), call_s=300.0, elicitation=True, apps=True),
+    Profile("cursor", ("cursor",), call_s=300.0),
     # From its source: 10 minutes, not reset by progress; pictures go to Gemini, which takes WebP.
     Profile("gemini-cli", ("gemini-cli",), webp=True, call_s=600.0),
     # From its source: 60 s, no progress token.
@@ -163,9 +131,9 @@ PROFILES: Final = (
     # About 60 s (zed#32668); links are ignored.
     Profile("zed", ("zed",), resource_links=False),
     Profile("windsurf", ("windsurf",)),
-    Profile("chatgpt", ("chatgpt", "openai-mcp"), webp=True, elicitation=True, apps=True),
+    Profile("chatgpt", ("chatgpt", "openai-mcp"), webp=True),
     # Drops pictures beside structured content on purpose (PR 32074, #32868).
-    Profile("opencode", ("opencode",), hides_images=True, elicitation=True),
+    Profile("opencode", ("opencode",), hides_images=True),
     # "@librechat/api-client"; LibreChat#9089.
     Profile("librechat", ("librechat",)),
     # Pictures are shown and do not reach the model (lmstudio-bug-tracker#1746, 0.4.9, 2026-04-03). The name
