@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, get_args
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpt_image_2_mcp.alternatives import MOST, advice, alternatives
@@ -52,6 +52,7 @@ def jobs(draw: st.DrawFn) -> ImageJob:
     return made
 
 
+@settings(deadline=None)
 @given(asked=jobs(), room=st.integers(0, 3_000_000))
 def test_what_is_offered_fits_costs_what_is_said_and_passes_the_checks(asked: ImageJob, room: int) -> None:
     found = alternatives(asked, room, TODAY)
@@ -66,6 +67,7 @@ def test_what_is_offered_fits_costs_what_is_said_and_passes_the_checks(asked: Im
     assert not any(one < other for one in keys for other in keys)
 
 
+@settings(deadline=None)
 @given(asked=jobs(), room=st.integers(0, 3_000_000))
 def test_nothing_is_offered_only_where_the_cheapest_settings_do_not_fit(asked: ImageJob, room: int) -> None:
     assume((upper_bound(asked) or 0) > room)
