@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import anyio
 from mcp.shared.message import SessionMessage
@@ -23,7 +23,10 @@ _LOOK_S: Final = 0.5
 """How often a client that does not read is looked after."""
 
 
-class _Waiting(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """Known by itself: to compare messages, or to name them in an error, is to go through their pictures."""
+
     message: SessionMessage
     taken: asyncio.Future[None]
 
@@ -53,7 +56,7 @@ class Outlet:
         try:
             await waiting.taken
         finally:
-            with suppress(ValueError):  # it is taken already
+            if waiting in line:  # its sender was cancelled
                 line.remove(waiting)
             self._drained.set()
 
