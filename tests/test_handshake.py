@@ -1,4 +1,4 @@
-"""What a server has loaded when it has told a client its tools: what that takes, and nothing else."""
+"""What a server has loaded at rest, and once it is asked for more than it knows by heart; and no more."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ OURS: Final = """
     gpt_image_2_mcp budgets callers capabilities cli clients clients.places commands commands.running
     commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
     image_formats.svg importing keys limits logs models picture_names pricing providers redaction
-    requests results schemas settings showing sizes variables server server.app server.asking
-    server.calls server.completion server.delivery server.encoding server.greeting server.lines
-    server.opening server.outlet server.preferences server.profiles server.progress
+    requests results schemas settings showing sizes stores stores.places variables server server.app
+    server.asking server.calls server.completion server.delivery server.encoding server.greeting
+    server.lines server.opening server.outlet server.preferences server.profiles server.progress
     server.prompt_texts server.prompts server.refusals server.resources server.signals server.stdio
     server.summaries server.tasks server.tools
 """
 LATER: Final = {"PIL", "sqlite3", "httpcore2", "filelock", "pybase64", "h11"}
 """Nothing of these is loaded, whatever the SDK's next version brings with it."""
-BEFORE_THE_SDK: Final = """
+AT_REST: Final = """
     gpt_image_2_mcp budgets capabilities cli clients clients.places commands commands.running commands.serve
     errors hosts
     importing keys limits logs providers redaction server server.greeting server.profiles settings showing
-    sizes variables
+    sizes stores stores.places variables
 """
 SDK_ALONE: Final = """
 import json, sys
@@ -55,27 +55,24 @@ finally:
 """
 
 
-GREETED: Final = """
+RESTED: Final = """
 import json, sys
 from gpt_image_2_mcp.cli import main
-from gpt_image_2_mcp.commands import serve
-
-def modules():
+try:
+    main(["serve"])
+finally:
     print("", json.dumps(list(sys.modules)), sep="\\n", file=sys.stderr)
-    sys.exit()
-
-serve._imported_face = modules
-main(["serve"])
 """
 
 
-def greeting() -> str:
+def greeting(*others: dict[str, Any]) -> str:
     who = {"name": "a client", "version": "1"}
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who}
     messages: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": hello},
         {"method": "notifications/initialized"},
         {"id": 2, "method": "tools/list"},
+        *others,
     ]
     return "".join(json.dumps({"jsonrpc": "2.0"} | message) + "\n" for message in messages)
 
@@ -101,8 +98,11 @@ def packages(modules: set[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    modules, said = run(SERVED, tmp_path_factory.mktemp("home"), greeting())
-    listed = json.loads(said.splitlines()[-1])["result"]["tools"]
+    more = {"id": 3, "method": "no/such/method"}
+    modules, said = run(SERVED, tmp_path_factory.mktemp("home"), greeting(more))
+    _, listing, refusal = map(json.loads, said.splitlines())
+    assert refusal["error"]
+    listed = listing["result"]["tools"]
     assert [tool["name"] for tool in listed] == [spec.name for spec in TOOLS]
     return modules
 
@@ -112,11 +112,12 @@ def test_of_our_modules_the_handshake_loads_its_own(loaded: set[str]) -> None:
     assert sorted(ours) == sorted(OURS.split())
 
 
-def test_a_greeting_is_ready_before_the_sdk(home: Any) -> None:
-    modules, _ = run(GREETED, home)
+def test_at_rest_there_is_no_sdk(home: Any) -> None:
+    modules, said = run(RESTED, home, greeting())
     ours = {name.removeprefix("gpt_image_2_mcp.") for name in modules if name.startswith("gpt_image_2_mcp")}
-    assert sorted(ours) == sorted(BEFORE_THE_SDK.split())
+    assert sorted(ours) == sorted(AT_REST.split())
     assert not (LATER | {"mcp", "mcp_types", "pydantic", "anyio", "asyncio", "starlette", "httpx2"}) & modules
+    assert len(said.splitlines()) == 2
 
 
 def test_of_other_peoples_the_handshake_loads_the_sdk_and_little_else(loaded: set[str], home: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
 from mcp.shared.message import SessionMessage
@@ -22,27 +22,35 @@ def golden_tools() -> str:
     return json.dumps(listing, indent=2, ensure_ascii=False) + "\n"
 
 
+LISTINGS: Final = ("tools/list", "prompts/list", "resources/templates/list", "ping")
+"""What clients ask of a server that they do not use, and any service would answer alike."""
+
+
 def greeting() -> str:
-    """What the server answers to a handshake, kept ready for a client that is there before the SDK is."""
+    """What the server answers before it is called, kept ready for as long as the SDK is not needed."""
     hello = {version: _answers(version, "a client")[0] for version in HANDSHAKE_PROTOCOL_VERSIONS}
     (hides, *_) = [row.clients[0] for row in PROFILES if row.hides_images and not row.since]
-    tools = {}
-    for kind, client in (("shown", "a client"), ("hidden", hides)):
-        first, *others = [_answers(version, client)[1] for version in HANDSHAKE_PROTOCOL_VERSIONS]
-        assert all(other == first for other in others)  # noqa: S101 - one list for all versions
-        tools[kind] = first
-    known = {"initialize": hello, "tools/list": tools}
+    shown, hidden = (_listings(client) for client in ("a client", hides))
+    tools = {"shown": shown.pop("tools/list"), "hidden": hidden.pop("tools/list")}
+    assert shown == hidden  # noqa: S101 - the rest does not depend on the client
+    known = {"initialize": hello, "tools/list": tools} | shown
     return json.dumps(known, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
+def _listings(client: str) -> dict[str, Any]:
+    first, *others = [_answers(version, client)[1:] for version in HANDSHAKE_PROTOCOL_VERSIONS]
+    assert all(other == first for other in others)  # noqa: S101 - one for all versions
+    return dict(zip(LISTINGS, first, strict=True))
+
+
 def _answers(version: str, client: str) -> list[Any]:
-    """The results of initialize and tools/list on the wire."""
+    """The results of initialize and of the listings on the wire."""
     who = {"name": client, "version": "1"}
     hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": who}
     asked: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": hello},
         {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/list"},
+        *({"id": number, "method": method} for number, method in enumerate(LISTINGS, 2)),
     ]
     return anyio.run(_said, [{"jsonrpc": "2.0"} | each for each in asked])
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import pickle
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -30,13 +27,14 @@ from gpt_image_2_mcp.reports import Listing, StateReport
 from gpt_image_2_mcp.roots import OutputDir, Roots, choose_output_dir, reading_roots, writing_roots
 from gpt_image_2_mcp.runners.inline import InlineRunner
 from gpt_image_2_mcp.service import ImageService
-from gpt_image_2_mcp.settings import Settings, child_environment
+from gpt_image_2_mcp.settings import Settings, child_environment, state_dir_of
 from gpt_image_2_mcp.stores.catalogue import SqliteCatalogue
 from gpt_image_2_mcp.stores.files import FileImageStore
 from gpt_image_2_mcp.stores.journal import SqliteJournal
 from gpt_image_2_mcp.stores.leases import FileLeases
 from gpt_image_2_mcp.stores.ledger import SqliteLedger
 from gpt_image_2_mcp.stores.pace import SqlitePace, account_name
+from gpt_image_2_mcp.stores.places import spool_folders
 from gpt_image_2_mcp.stores.spool import SpoolFolder
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
@@ -174,11 +172,6 @@ def inspect_state(settings: Settings) -> StateReport:
     return inspect(state_dir_of(settings))
 
 
-def state_dir_of(settings: Settings) -> Path:
-    """The state folder; a sandbox has one of its own, so that no picture of it gets billed."""
-    return settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
-
-
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """What stands on the state folder."""
@@ -206,7 +199,7 @@ def _open_parts(settings: Settings, stack: AsyncExitStack) -> _Parts:
         project=str(settings.working_dir),
     )
     images, leases = FileImageStore(), FileLeases(state_dir / "locks")
-    spools = SpoolFolder(state_dir / "spool", second_spool())
+    spools = SpoolFolder(*spool_folders(state_dir))
     execution = Execution(
         journal,
         open_gateway(settings, stack),
@@ -223,12 +216,6 @@ def _open_pace(settings: Settings, database: Database, leases: FileLeases) -> Sq
     key = settings.api_key or Secret("")
     account = account_name(settings.base_url, key, settings.organization, settings.project)
     return SqlitePace(database, leases, account, utc_now, per_minute=settings.images_per_minute)
-
-
-def second_spool() -> Path:
-    """Where answers go when the state disk is full: a folder of this user's in the temporary folder."""
-    owner = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-    return Path(tempfile.gettempdir()) / f"gpt-image-2-mcp-{owner}"
 
 
 def _open_sessions(settings: Settings, parts: _Parts) -> SessionStore:

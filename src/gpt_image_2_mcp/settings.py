@@ -123,6 +123,11 @@ def read_settings(environ: MutableMapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def state_dir_of(settings: Settings) -> Path:
+    """The state folder; a sandbox has one of its own, so that no picture of it gets billed."""
+    return settings.state_dir / "sandbox" if settings.sandbox else settings.state_dir
+
+
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """This process's environment for a server it starts, with `changes` and without any OpenAI setting."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}

@@ -1,4 +1,4 @@
-"""A client is answered before the SDK is there, and never twice."""
+"""A client is answered by heart as long as that is enough, and never twice."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ import pytest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from gpt_image_2_mcp.server import greeting as module
-from gpt_image_2_mcp.server.greeting import Greeted, Greeting, greet_while
+from gpt_image_2_mcp.server.greeting import Greeted, Greeting, greet_while, rest
 from gpt_image_2_mcp.server.profiles import named
+from gpt_image_2_mcp.server.prompt_texts import PROMPTS
+from gpt_image_2_mcp.server.resources import TEMPLATES
 from gpt_image_2_mcp.server.tools import TOOLS
 from tests.server.test_stdio import COMMAND, environment
 
 LATEST = HANDSHAKE_PROTOCOL_VERSIONS[-1]
 INITIALIZED = {"method": "notifications/initialized"}
 LIST = {"id": "two", "method": "tools/list"}
+CALL = {"id": 3, "method": "tools/call", "params": {"name": "list_edit_sessions", "arguments": {}}}
+UNIX = pytest.mark.skipif(sys.platform == "win32", reason="select takes no pipes there")
 
 
 def hello(version: str = LATEST, **client: object) -> dict[str, Any]:
@@ -70,6 +74,7 @@ def test_the_list_is_that_of_the_client(profile: str | None, client: str, descri
         {"id": 1, "method": "server/discover", "params": {}},
         {"id": 1, "method": "tools/list"},
         {"id": 1, "method": "ping"},
+        {"id": 1, "method": "prompts/list"},
         INITIALIZED,
         hello("1999-01-01"),
         hello(name=5),
@@ -93,21 +98,28 @@ def test_what_is_no_message_is_the_servers(data: bytes) -> None:
 
 
 def test_a_call_is_the_servers_and_so_is_all_that_follows() -> None:
-    greeting = Greeting()
-    call = {"id": 3, "method": "tools/call", "params": {"name": "get_spending", "arguments": {}}}
-    ping = {"id": 7, "method": "ping"}
+    read = {"id": 7, "method": "resources/read", "params": {"uri": "image://x"}}
     page = {"id": 2, "method": "tools/list", "params": {"cursor": "x"}}
-    for first in (call, ping, page, hello()):
+    for first in (CALL, read, page, hello()):
         greeting = Greeting()
         assert len(answers(greeting.hear(lines(hello(), first, LIST)))) == 1
         assert greeting.greeted.unread == lines(hello(), first, LIST)
+        assert not greeting.is_through
 
 
-def test_the_tools_are_listed_once_and_then_the_server_takes_over() -> None:
+def test_what_clients_list_besides_is_known_as_often_as_they_ask() -> None:
     greeting = Greeting()
-    again = {"id": 9, "method": "tools/list"}
-    assert [answer["id"] for answer in answers(greeting.hear(lines(hello(), LIST, again)))] == [1, "two"]
-    assert greeting.greeted.unread == lines(hello(), again)
+    asked = ("ping", "prompts/list", "resources/templates/list", "tools/list", "ping")
+    said = greeting.hear(
+        lines(hello(), INITIALIZED, *({"id": id_, "method": method} for id_, method in enumerate(asked, 2)))
+    )
+    results = [answer["result"] for answer in answers(said)[1:]]
+    assert results[0] == results[4] == {}
+    assert [prompt["name"] for prompt in results[1]["prompts"]] == [spec.name for spec in PROMPTS]
+    assert len(results[2]["resourceTemplates"]) == len(TEMPLATES)
+    assert len(results[3]["tools"]) == len(TOOLS)
+    assert greeting.is_through
+    assert greeting.greeted == Greeted(lines(hello(), INITIALIZED), frozenset({1}), listed=True)
 
 
 def test_no_more_is_read_ahead_than_a_handshake_takes() -> None:
@@ -117,52 +129,125 @@ def test_no_more_is_read_ahead_than_a_handshake_takes() -> None:
     assert greeting.greeted.unread == b"x" * 70_000
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="select takes no pipes there")
-def test_who_is_there_first_is_answered_while_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    (theirs, stdin), (stdout, ours) = os.pipe(), os.pipe()
-    monkeypatch.setattr(module, "STDIN", theirs)
-    monkeypatch.setattr(module, "STDOUT", ours)
-    os.write(stdin, lines(hello(), LIST))
+class Pipes:
+    """The client's ends of the pipes that stand for stdin and stdout."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        (self._theirs, self.stdin), (self.stdout, self._ours) = os.pipe(), os.pipe()
+        monkeypatch.setattr(module, "STDIN", self._theirs)
+        monkeypatch.setattr(module, "STDOUT", self._ours)
+
+    def say(self, *messages: dict[str, Any]) -> None:
+        os.write(self.stdin, lines(*messages))
+
+    def hang_up(self) -> None:
+        os.close(self.stdin)
+
+    def heard(self) -> list[Any]:
+        """The ids of the answers so far."""
+        os.close(self._ours)
+        with os.fdopen(self.stdout, "rb") as said:
+            return [answer["id"] for answer in answers(said.read())]
+
+
+@pytest.fixture
+def pipes(monkeypatch: pytest.MonkeyPatch) -> Pipes:
+    return Pipes(monkeypatch)
+
+
+def nothing() -> frozenset[str]:
+    return frozenset()
+
+
+@UNIX
+def test_a_server_that_nobody_calls_rests_until_the_client_leaves(pipes: Pipes) -> None:
+    pipes.say(hello(), INITIALIZED, LIST, {"id": 3, "method": "ping"})
+    pipes.hang_up()
+    assert not rest(Greeting(), nothing)
+    assert pipes.heard() == [1, "two", 3]
+
+
+@UNIX
+def test_a_client_that_leaves_without_reading_is_not_waited_for(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_WRITES_MS", 0)
+    pipes.say(hello(), INITIALIZED, *[LIST] * 30)
+    pipes.hang_up()
+    assert not rest(Greeting(), nothing)
+    assert os.read(pipes.stdout, 1)
+
+
+@UNIX
+def test_a_call_ends_the_rest(pipes: Pipes) -> None:
+    pipes.say(hello(), INITIALIZED, LIST, CALL)
+    greeting = Greeting()
+    assert rest(greeting, nothing)
+    assert pipes.heard() == [1, "two"]
+    assert greeting.greeted.unread == lines(hello(), INITIALIZED, CALL)
+
+
+@UNIX
+def test_a_message_that_was_cut_off_is_the_servers(pipes: Pipes) -> None:
+    os.write(pipes.stdin, lines(hello())[:40])
+    pipes.hang_up()
+    assert rest(Greeting(), nothing)
+
+
+@UNIX
+def test_there_is_no_rest_where_something_was_left(pipes: Pipes) -> None:
+    pipes.say(hello())
+    assert rest(Greeting(), lambda: {"1.job"})
+    assert pipes.heard() == []
+
+
+@UNIX
+def test_what_is_still_there_at_the_next_look_was_left_by_somebody_who_died(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.0)
+    looks = iter([set[str](), {"1.job"}, {"2.job"}, {"3.job", "4.job"}, {"4.job"}])
+    assert rest(Greeting(), lambda: next(looks))
+    assert list(looks) == []
+
+
+@UNIX
+def test_who_is_there_first_is_answered_while_work_is_done(pipes: Pipes) -> None:
+    pipes.say(hello(), LIST)
 
     def work() -> list[dict[str, Any]]:
-        with os.fdopen(stdout, "rb") as said:
+        with os.fdopen(pipes.stdout, "rb") as said:
             return answers(said.readline() + said.readline())
 
     greeting = Greeting()
     welcome, listed = greet_while(work, greeting)
     assert (welcome["id"], listed["id"]) == (1, "two")
     assert greeting.greeted.listed
-    for fd in (stdin, theirs, ours):
-        os.close(fd)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="select takes no pipes there")
-def test_what_goes_wrong_in_the_work_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs, stdin = os.pipe()
-    monkeypatch.setattr(module, "STDIN", theirs)
-    os.close(stdin)  # nobody is there
+@UNIX
+def test_what_goes_wrong_in_the_work_is_raised(pipes: Pipes) -> None:
+    pipes.hang_up()
 
     def work() -> None:
         raise ImportError("no such library")
 
     with pytest.raises(ImportError, match="no such library"):
         greet_while(work, Greeting())
-    os.close(theirs)
 
 
 def test_a_real_server_says_each_thing_once_and_goes_on_where_the_greeting_ended(home: Path) -> None:
-    call = {"id": 3, "method": "tools/call", "params": {"name": "list_edit_sessions", "arguments": {}}}
     with subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(home), cwd=home
     ) as server:
         assert server.stdin
         assert server.stdout
         said = []
-        for messages in ([hello()], [INITIALIZED, LIST], [call]):  # as a client does, which waits
+        for messages in ([hello()], [INITIALIZED, LIST], [CALL]):  # as a client does, which waits
             server.stdin.write(lines(*messages))
             server.stdin.flush()
             said.append(json.loads(server.stdout.readline()))
-        rest, _ = server.communicate(timeout=60)
+        more, _ = server.communicate(timeout=60)
     assert [answer["id"] for answer in said] == [1, "two", 3]
     assert said[2]["result"]["structuredContent"] == {"sessions": []}
-    assert rest == b""
+    assert more == b""

@@ -280,8 +280,8 @@ def test_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_one_is_served
 def test_a_line_of_seventy_megabytes_takes_no_more_memory_than_the_longest_one(home: Path) -> None:
     with started(home, GPT_IMAGE_2_MAX_LINE_MB="1") as process:
         initialize(process)
-        ask(process, "ping", {})
-        heard(process)  # the whole server is there, not its greeting alone
+        say(process, call(1, "list_edit_sessions"))
+        heard(process)  # the whole server is there, not what it knows by heart alone
         before = peak_mb(process)
         say(process, b'{"jsonrpc":"2.0","id":5,"method":"' + b"x" * (70 << 20) + b'"}\n')
         assert heard(process)["id"] == 5

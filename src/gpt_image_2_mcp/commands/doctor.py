@@ -23,8 +23,6 @@ from gpt_image_2_mcp.assembly import (
     open_provider,
     open_roots,
     output_dir_of,
-    second_spool,
-    state_dir_of,
     utc_now,
 )
 from gpt_image_2_mcp.commands.config import own_launch
@@ -36,7 +34,14 @@ from gpt_image_2_mcp.errors import ConfigurationError
 from gpt_image_2_mcp.redaction import Redact, redact
 from gpt_image_2_mcp.reports import Trial
 from gpt_image_2_mcp.server.trial import try_out
-from gpt_image_2_mcp.settings import Settings, environment_of_clients, places_of_clients, read_settings
+from gpt_image_2_mcp.settings import (
+    Settings,
+    environment_of_clients,
+    places_of_clients,
+    read_settings,
+    state_dir_of,
+)
+from gpt_image_2_mcp.stores.places import second_spool
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 

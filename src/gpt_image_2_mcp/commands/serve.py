@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from gpt_image_2_mcp.commands.running import fail, opened, run_or_fail, run_with_service, settings_or_exit
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.importing import collector_off
-from gpt_image_2_mcp.settings import Settings
+from gpt_image_2_mcp.settings import Settings, state_dir_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +44,13 @@ def serve(*, address: str | None, as_json: bool) -> None:
     if address is not None:
         _serve_http(settings, address, as_json=as_json)
         return
-    from gpt_image_2_mcp.server.greeting import Greeting, greet_while, leave_at_signals
+    from gpt_image_2_mcp.server.greeting import Greeting, greet_while, leave_at_signals, rest
+    from gpt_image_2_mcp.stores.places import left_over
 
     leave_at_signals()
     greeting = Greeting(_profile_or_exit(settings))
+    if not rest(greeting, partial(left_over, state_dir_of(settings))):
+        return
     serve_stdio = greet_while(_imported_face, greeting)
     preferences, limit = preferences_or_exit(settings), settings.limits.line
     run_or_fail(settings, lambda: serve_stdio(lambda: opened(settings), preferences, limit, greeting.greeted))

@@ -1,4 +1,4 @@
-"""Answers a client's first requests while the SDK is imported, with what the server would have said."""
+"""Answers what needs no service by heart, before and while the SDK is imported, as the server would have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +21,9 @@ T = TypeVar("T")
 _MOST_BYTES: Final = 64 * 1024
 """Of what is read ahead; a handshake is shorter."""
 _PIECE: Final = 16 * 1024
+_LAST_WRITES_MS: Final = 1000
+LOOK_EVERY_S: Final = 300.0
+"""How often a server at rest looks whether another one has died over a call."""
 STDIN: Final = 0
 STDOUT: Final = 1
 
@@ -39,8 +43,8 @@ NOBODY: Final = Greeted()
 
 
 class Greeting:
-    """The handshake of the protocol versions that have one, up to the tools. All else is left to the server,
-    so that what is said here fits into a pipe that nobody reads as yet.
+    """The handshake of the protocol versions that have one, and what clients list after it. All else is left
+    to the server.
 
     `greeting.json` holds the server's own answers; it is generated, and checked against them. The server is
     told of the handshake again when it is there, and what it then says is not sent twice.
@@ -48,8 +52,9 @@ class Greeting:
 
     def __init__(self, profile: Profile | None = None) -> None:
         known = json.loads(files("gpt_image_2_mcp.server").joinpath("greeting.json").read_bytes())
-        self._hello: dict[str, Any] = known["initialize"]
-        self._tools: dict[str, Any] = known["tools/list"]
+        self._hello: dict[str, Any] = known.pop("initialize")
+        self._tools: dict[str, Any] = known.pop("tools/list")
+        self._others: dict[str, Any] = known
         self._profile, self._hides_images = profile, False
         self._ahead = bytearray()
         self._unread = bytearray()
@@ -59,6 +64,11 @@ class Greeting:
     @property
     def greeted(self) -> Greeted:
         return Greeted(bytes(self._unread + self._ahead), frozenset(self._answered), self._listed)
+
+    @property
+    def is_through(self) -> bool:
+        """Whether everything that was heard has been answered."""
+        return not self.over and not self._ahead
 
     def hear(self, data: bytes) -> bytes:
         """Take what has come from the client; gives what is to be sent to it."""
@@ -87,14 +97,18 @@ class Greeting:
             case ("notifications/initialized", None, _) if self._answered:
                 self._unread += line
                 return b""
-            case ("tools/list", int() | str() as id_, params) if self._answered and params.keys() <= {
-                "_meta"
-            }:
-                self._listed = self.over = True
-                return _response(id_, self._tools["hidden" if self._hides_images else "shown"])
+            case (method, int() | str() as id_, params) if self._answered and params.keys() <= {"_meta"}:
+                if (known := self._by_heart(method)) is not None:
+                    return _response(id_, known)
         self._unread += line
         self.over = True
         return b""
+
+    def _by_heart(self, method: str) -> Any:
+        if method == "tools/list":
+            self._listed = True
+            return self._tools["hidden" if self._hides_images else "shown"]
+        return self._others.get(method)
 
     def _knows(self, params: dict[str, Any]) -> bool:
         client = params.get("clientInfo")
@@ -125,9 +139,31 @@ def _response(id_: int | str, result: Any) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
+def rest(greeting: Greeting, left_over: Callable[[], Collection[str]]) -> bool:
+    """Answer by heart as long as that is enough; False if the client has left meanwhile.
+
+    A server that nobody calls needs nothing else, save where there is something to recover: what is
+    `left_over` when it starts, or is still there after a while, which no call of a living server is.
+    """
+    if sys.platform == "win32" or left_over():  # select takes no pipes there
+        return True
+    seen: Collection[str] = ()
+    look_at = time.monotonic() + LOOK_EVERY_S
+    while not greeting.over:
+        ready, _, _ = select.select([STDIN], [], [], max(look_at - time.monotonic(), 0))
+        if ready and not _hear(greeting):
+            return not greeting.is_through
+        if time.monotonic() >= look_at:
+            before, seen = seen, left_over()
+            if set(before) & set(seen):
+                return True
+            look_at += LOOK_EVERY_S
+    return True
+
+
 def greet_while(work: Callable[[], T], greeting: Greeting) -> T:
     """Do `work` in a thread, and meanwhile answer who is on stdin."""
-    if sys.platform == "win32":  # select takes no pipes there
+    if sys.platform == "win32":
         return work()
     done, doing = os.pipe()
     try:
@@ -143,17 +179,35 @@ def greet_while(work: Callable[[], T], greeting: Greeting) -> T:
 def _converse(greeting: Greeting, done: int) -> None:
     while not greeting.over:
         ready, _, _ = select.select([STDIN, done], [], [])
-        if done in ready:
+        if done in ready or not _hear(greeting):
             return
-        data = os.read(STDIN, _PIECE)
-        if not data:
-            return
-        said = greeting.hear(data)
-        try:
-            while said:
-                said = said[os.write(STDOUT, said) :]
-        except BrokenPipeError:
-            leave()
+
+
+def _hear(greeting: Greeting) -> bool:
+    """Take what is there, and answer it; False where the client is gone."""
+    data = os.read(STDIN, _PIECE)
+    try:
+        return _say(greeting.hear(data)) and bool(data)
+    except BrokenPipeError:
+        leave()
+
+
+def _say(said: bytes) -> bool:
+    """Write as the client reads; False where it closes its end and leaves what is said unread."""
+    while said:
+        if not _is_taken():
+            return False
+        said = said[os.write(STDOUT, said[: select.PIPE_BUF]) :]
+    return True
+
+
+def _is_taken() -> bool:
+    """Wait until a piece can be written without waiting."""
+    both, outlet = select.poll(), select.poll()
+    both.register(STDIN, 0)  # a hang-up is always told
+    for one in (both, outlet):
+        one.register(STDOUT, select.POLLOUT)
+    return STDOUT in dict(both.poll()) or bool(outlet.poll(_LAST_WRITES_MS))
 
 
 def leave_at_signals() -> None:
