@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
-from gpt_image_2_mcp import pictures
+from gpt_image_2_mcp import copies
 from gpt_image_2_mcp.errors import UndecodablePicture
 from gpt_image_2_mcp.pictures import (
     MAX_MEASURED_PIXELS,
@@ -349,7 +349,7 @@ def test_a_picture_that_needs_little_of_its_budget_is_encoded_finely(
         return sum(ImageStat.Stat(ImageChops.difference(sky, opened(made.data).convert("RGB"))).rms)
 
     fine = off_by(500_000)
-    monkeypatch.setattr(pictures, "_DEARER", 1_000_000)
+    monkeypatch.setattr(copies, "_DEARER", 1_000_000)
     assert fine < 0.8 * off_by(500_000)
 
 

@@ -1,4 +1,4 @@
-"""The one door to Pillow outside the sandbox: previews, and how transparent pictures and masks are.
+"""Where strangers' bytes are decoded: previews, and how transparent pictures and masks are.
 
 All functions block: call them in a worker thread. What Pillow guards by state of its modules, which all
 threads share, is checked here before it decodes: its limit of pixels, its warnings.
@@ -6,10 +6,9 @@ threads share, is checked here before it decodes: its limit of pixels, its warni
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -18,7 +17,9 @@ from typing import IO, TYPE_CHECKING, Final
 
 from gpt_image_2_mcp.capabilities import MAX_INPUT_PIXELS, MAX_TEXT_BYTES
 from gpt_image_2_mcp.chequers import LEAST_EDGE, Chequers, chequers_in
+from gpt_image_2_mcp.copies import FIRST_GUESS, Copies, fitted, on_chequers, size_of
 from gpt_image_2_mcp.errors import UndecodablePicture
+from gpt_image_2_mcp.fitting import scaled, within
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.sizes import Size
 
@@ -53,19 +54,7 @@ _DAMAGE: Final = (
     zlib.error,
 )
 
-_WEBP_QUALITY: Final = 80
-_WEBP_METHOD: Final = 2
-_JPEG_QUALITY: Final = 85
-_FINE_QUALITY: Final = 95
-"""Of a picture that needs little of its budget: at the usual quality a clear sky shows blocks."""
-_DEARER: Final = 2
-"""At least so many times the bytes of the usual quality are those of the fine one."""
-_FIRST_GUESS: Final = 0.15
-"""Bytes a pixel that a drawn or photographed picture takes at these qualities; noise takes ten times that."""
-_AIM: Final = 0.94
-_MOST_ENCODES: Final = 10
 _MAX_ICC_BYTES: Final = 4096
-_CHEQUER: Final = 16
 
 _CLEAR_ALPHA: Final = 2
 _SOLID_ALPHA: Final = 250
@@ -104,20 +93,15 @@ def preview(
     """
     with _opened(source, max_pixels) as image:
         if image.format != "JPEG" and image.width * image.height > MAX_WHOLE_PIXELS:
-            raise _too_many(_size(image))
-        full = _within(_size(image), max_edge)
+            raise _too_many(size_of(image))
+        full = within(size_of(image), max_edge)
         # libjpeg decodes at a half, a quarter or an eighth: no more is decoded than the budget can use.
-        useful = _scaled(full, 4 * budget_bytes / _FIRST_GUESS)
+        useful = scaled(full, 4 * budget_bytes / FIRST_GUESS)
         image.draft(None, (useful.width, useful.height))
         icc = _icc_profile(image)
         frame = _upright(_plain(image))
         frame.info.clear()  # a camera's comment would be written again
-        encode = _as_webp if webp else _as_jpeg
-        most = _within(_size(frame), max_edge)
-        found = _largest(most, budget_bytes, lambda size: encode(_resized(frame, size), icc))
-        if found and found[0] == most and len(found[1]) * _DEARER < budget_bytes:
-            finer = encode(_resized(frame, most), icc, _FINE_QUALITY)
-            found = (most, finer) if len(finer) <= budget_bytes else found
+        found = fitted(Copies(frame, icc, webp), within(size_of(frame), max_edge), budget_bytes)
     return Preview(found[1], "image/webp" if webp else "image/jpeg", found[0]) if found else None
 
 
@@ -137,11 +121,11 @@ def pixels(source: Path | bytes, most: Size, max_pixels: int = MAX_PIXELS) -> Pi
     """
     with _opened(source, max_pixels) as image:
         if image.format != "JPEG" and image.width * image.height > MAX_WHOLE_PIXELS:
-            raise _too_many(_size(image))
+            raise _too_many(size_of(image))
         frame = _upright(_plain(image))
         frame.thumbnail((most.width, most.height))
-        opaque = _on_chequers(frame) if frame.mode == "RGBA" else frame
-        return Pixels(opaque.tobytes(), _size(opaque))
+        opaque = on_chequers(frame) if frame.mode == "RGBA" else frame
+        return Pixels(opaque.tobytes(), size_of(opaque))
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +236,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[Image.Image]:
             _refuse_bombs(file, max_pixels)
             with Image.open(file, formats=_FORMATS) as image:
                 if image.width * image.height > max_pixels:  # Pillow may read another size than we did
-                    raise _too_many(_size(image))
+                    raise _too_many(size_of(image))
                 yield image
     except (*_DAMAGE, Image.DecompressionBombError, Warning) as error:
         raise UndecodablePicture(f"The picture cannot be decoded ({_reason(error)}).") from None
@@ -317,88 +301,3 @@ def _icc_profile(image: Image.Image) -> bytes | None:
     profile = image.info.get("icc_profile")
     fits = isinstance(profile, bytes) and len(profile) <= _MAX_ICC_BYTES
     return profile if fits and image.mode in ("RGB", "RGBA", "P") else None
-
-
-def _size(image: Image.Image) -> Size:
-    return Size(image.width, image.height)
-
-
-def _within(size: Size, max_edge: int | None) -> Size:
-    longest = max(size.width, size.height)
-    if max_edge is None or longest <= max_edge:
-        return size
-    return Size(*(max(edge * max_edge // longest, 1) for edge in (size.width, size.height)))
-
-
-def _scaled(size: Size, pixels: float) -> Size:
-    """`size` shrunk to about so many pixels, of the same shape; never grown."""
-    factor = min((max(pixels, 1) / size.pixels) ** 0.5, 1)
-    return Size(max(round(size.width * factor), 1), max(round(size.height * factor), 1))
-
-
-def _resized(image: Image.Image, size: Size) -> Image.Image:
-    from PIL import Image
-
-    if _size(image) == size:
-        return image
-    return image.resize((size.width, size.height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-def _largest(most: Size, budget: int, encode: Callable[[Size], bytes]) -> tuple[Size, bytes] | None:
-    """The largest size up to `most` whose bytes fit: an estimate, and corrections by what came of it.
-
-    How much of the budget is to be used falls with each attempt, as they cost time.
-    """
-    fitting: tuple[Size, bytes] | None = None
-    pixels, fits, exceeds = budget / _FIRST_GUESS, 1.0, math.inf
-    trials: list[tuple[int, int]] = []
-    while len(trials) < _MOST_ENCODES and exceeds > 1:
-        size = _scaled(most, pixels)
-        data = encode(size)
-        trials.append((size.pixels, len(data)))
-        if len(data) > budget:
-            exceeds = size.pixels
-        else:
-            fitting, fits = (size, data), size.pixels
-            if size == most or len(data) >= budget * (1 - len(trials) / _MOST_ENCODES):
-                break
-        pixels = size.pixels * (_AIM * budget / len(data)) ** (1 / _growth(trials))
-        if not fits < pixels < exceeds:
-            pixels = (fits * exceeds) ** 0.5
-    return fitting
-
-
-def _growth(trials: list[tuple[int, int]]) -> float:
-    """By what power of the pixels the bytes grow: under 1 for pictures, over it for noise, which softens."""
-    if len(trials) < 2 or trials[-1][0] == trials[-2][0]:
-        return 1.0
-    (pixels, size), (pixels_then, size_then) = trials[-1], trials[-2]
-    return min(max(math.log(size / size_then) / math.log(pixels / pixels_then), 0.5), 2.0)
-
-
-def _as_webp(image: Image.Image, icc: bytes | None, quality: int = _WEBP_QUALITY) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=_WEBP_METHOD, icc_profile=icc, exif=b"")
-    return buffer.getvalue()
-
-
-def _as_jpeg(image: Image.Image, icc: bytes | None, quality: int = _JPEG_QUALITY) -> bytes:
-    opaque = _on_chequers(image) if image.mode == "RGBA" else image
-    buffer = BytesIO()
-    opaque.save(buffer, "JPEG", quality=quality, optimize=True, icc_profile=icc, exif=b"")
-    return buffer.getvalue()
-
-
-def _on_chequers(image: Image.Image) -> Image.Image:
-    from PIL import Image
-
-    tile = Image.new("L", (2, 2), "#fff")
-    tile.putpixel((0, 1), 0xCC)
-    tile.putpixel((1, 0), 0xCC)
-    ground = Image.new("RGB", image.size)
-    tile = tile.resize((2 * _CHEQUER, 2 * _CHEQUER), Image.Resampling.NEAREST).convert("RGB")
-    for top in range(0, image.height, tile.height):
-        for left in range(0, image.width, tile.width):
-            ground.paste(tile, (left, top))
-    ground.paste(image, mask=image.getchannel("A"))
-    return ground
