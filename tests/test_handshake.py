@@ -14,21 +14,22 @@ from tests.server.test_stdio import environment
 
 OURS: Final = """
     gpt_image_2_mcp budgets callers capabilities cli clients clients.places commands commands.running
-    commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
-    image_formats.svg importing keys limits logs models picture_names pricing providers redaction
-    requests results schemas settings showing sizes stores stores.places variables server server.app
-    server.asking server.calls server.completion server.delivery server.encoding server.greeting
-    server.lines server.opening server.outlet server.preferences server.profiles server.progress
-    server.prompt_texts server.prompts server.refusals server.resources server.signals server.stdio
-    server.summaries server.tasks server.tools
+        commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
+    image_formats.svg importing keys limits logs models paging picture_names pricing providers
+    redaction     requests results schemas settings showing sizes stores stores.latest stores.places
+    variables server server.app     server.asking server.calls server.completion server.delivery
+    server.encoding server.greeting     server.lines server.opening server.outlet server.preferences
+    server.profiles server.progress     server.prompt_texts server.prompts server.refusals
+    server.resources server.shelf server.signals server.stdio     server.summaries server.tasks
+    server.tools
 """
 LATER: Final = {"PIL", "sqlite3", "httpcore2", "filelock", "pybase64", "h11"}
 """Nothing of these is loaded, whatever the SDK's next version brings with it."""
 AT_REST: Final = """
-    gpt_image_2_mcp budgets capabilities cli clients clients.places commands commands.running commands.serve
-    errors hosts
-    importing keys limits logs providers redaction server server.greeting server.profiles settings showing
-    sizes stores stores.places variables
+        gpt_image_2_mcp budgets capabilities cli clients clients.places commands commands.running
+    commands.serve     errors hosts     importing keys limits logs providers redaction paging
+    picture_names server server.greeting server.profiles     server.shelf settings showing sizes
+    stores stores.latest stores.places variables
 """
 SDK_ALONE: Final = """
 import json, sys

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpt_image_2_mcp.errors import ImageNotFound, InvalidRequest, PictureChanged
-from gpt_image_2_mcp.library import PAGE
+from gpt_image_2_mcp.paging import PAGE
 from gpt_image_2_mcp.requests import GenerateRequest
 from gpt_image_2_mcp.service import ImageService
 from tests.support.services import Bench, made

@@ -18,7 +18,6 @@ from gpt_image_2_mcp.models import (
     InputImage,
     Placement,
     Usage,
-    image_id,
 )
 from gpt_image_2_mcp.requests import RenderOptions
 from gpt_image_2_mcp.sizes import Size
@@ -147,7 +146,3 @@ def test_a_usage_shows_only_the_details_that_came() -> None:
         "total_tokens": 3,
         "input_tokens_details": None,
     }
-
-
-def test_a_pictures_id_is_the_beginning_of_its_operations_and_its_number() -> None:
-    assert image_id(TOKEN, 10) == "a1b2c3d4e5f6-10"

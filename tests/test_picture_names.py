@@ -2,9 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from gpt_image_2_mcp.picture_names import address_of, id_in, label_of
+from gpt_image_2_mcp.picture_names import address_of, id_in, image_id, label_of, title_of
 
 ID = "3f9a1c0b7d2e-1"
+
+
+def test_a_pictures_id_is_the_beginning_of_its_operations_and_its_number() -> None:
+    assert image_id("a1b2c3d4e5f6" + "0" * 20, 10) == "a1b2c3d4e5f6-10"
+
+
+def test_a_picture_is_listed_by_its_prompt_and_an_imported_one_by_its_origin() -> None:
+    assert title_of("generate", "A fox\nin /snow") == "A fox\nin /snow"
+    assert title_of("import", "https://example.com/a/fox.png?key=1") == "Imported: fox.png"
 
 
 def test_an_address_gives_back_the_id_it_was_made_of() -> None:

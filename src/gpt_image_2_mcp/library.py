@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
 
-from gpt_image_2_mcp.errors import InvalidRequest
 from gpt_image_2_mcp.models import CataloguedImage
+from gpt_image_2_mcp.paging import PAGE, cursor_after, position
 from gpt_image_2_mcp.ports import Catalogue, SourceLoader
-
-PAGE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +45,9 @@ class Library:
         Raises:
             InvalidRequest: the cursor is none that a page gave.
         """
-        images = await self._catalogue.recent(PAGE + 1, _position(cursor) if cursor else None)
+        images = await self._catalogue.recent(PAGE + 1, position(cursor) if cursor else None)
         shown = images[:PAGE]
-        following = f"{shown[-1].made_at.isoformat()}|{shown[-1].full_id}" if len(images) > PAGE else None
+        following = cursor_after(shown[-1].made_at, shown[-1].full_id) if len(images) > PAGE else None
         return Page(shown, following)
 
     async def ids(self, beginning: str, limit: int) -> tuple[str, ...]:
@@ -59,16 +55,3 @@ class Library:
         said = beginning.strip().lower()
         found = await self._catalogue.recent(limit, beginning=said.partition("-")[0])
         return tuple(image.id for image in found if image.id.startswith(said))
-
-
-def _position(cursor: str) -> tuple[datetime, str]:
-    moment, _, id_ = cursor.partition("|")
-    try:
-        made_at = datetime.fromisoformat(moment)
-    except ValueError:
-        made_at = None
-    if made_at is None or made_at.tzinfo is None or not id_:
-        raise InvalidRequest(
-            "That cursor is none that a page of this list gave.", hint="Begin with the first page."
-        )
-    return made_at, id_

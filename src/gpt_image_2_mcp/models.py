@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from gpt_image_2_mcp.folders import slug
 from gpt_image_2_mcp.image_formats.gif import Animation
+from gpt_image_2_mcp.picture_names import image_id
 from gpt_image_2_mcp.providers import Action
 from gpt_image_2_mcp.requests import RenderOptions, TurnOptions
 from gpt_image_2_mcp.sizes import Size
@@ -251,15 +252,6 @@ class StoredImage:
     def format(self) -> str:
         """As the API calls it: `image/svg+xml` is svg."""
         return self.mime_type.removeprefix("image/").partition("+")[0]
-
-
-ID_DIGITS: Final = 12
-"""Hexadecimal digits of a short id: that two of 10,000 calls share one has odds of 1 in 5 million."""
-
-
-def image_id(operation_id: str, number: int) -> str:
-    """The id of an operation's `number`-th picture, counted from 1: short, for a model has to repeat it."""
-    return f"{operation_id[:ID_DIGITS]}-{number}"
 
 
 @dataclass(frozen=True, slots=True)

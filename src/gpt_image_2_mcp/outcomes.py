@@ -17,8 +17,8 @@ from gpt_image_2_mcp.models import (
     RequestOutline,
     Session,
     StoredImage,
-    image_id,
 )
+from gpt_image_2_mcp.picture_names import image_id
 from gpt_image_2_mcp.pricing import MICRO, estimate
 from gpt_image_2_mcp.results import (
     CostEstimate,

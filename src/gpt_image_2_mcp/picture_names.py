@@ -1,4 +1,4 @@
-"""How pictures are called that have no path: addresses of ours, `image://<id>`, and a few names."""
+"""How pictures are called that have no path: ids and addresses of ours, `image://<id>`, and a few names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ AT_HAND: Final = (CLIPBOARD, SCREENSHOT, DOWNLOAD)
 NAMES: Final = (LATEST, *AT_HAND)
 _ADDRESS: Final = re.compile(r"(?:image:)/*([\w-]+)(?:/preview)?/?", re.ASCII | re.IGNORECASE)
 _SHORT_ID: Final = re.compile(r"[0-9a-f]{12}(?:[0-9a-f]{20})?-\d{1,3}", re.ASCII | re.IGNORECASE)
+
+
+ID_DIGITS: Final = 12
+"""Hexadecimal digits of a short id: that two of 10,000 calls share one has odds of 1 in 5 million."""
+
+
+def image_id(operation_id: str, number: int) -> str:
+    """The id of an operation's `number`-th picture, counted from 1: short, for a model has to repeat it."""
+    return f"{operation_id[:ID_DIGITS]}-{number}"
 
 
 def address_of(id_: str) -> str:
@@ -39,3 +48,8 @@ def label_of(source: str) -> str:
     if re.match(r"https?://", source, re.IGNORECASE):
         source = re.split(r"[?#]", source)[0]
     return re.split(r"[/\\]", source.rstrip("/\\"))[-1] or source
+
+
+def title_of(action: str, prompt: str) -> str:
+    """What a picture of ours is listed as: its prompt, or the origin of an imported one."""
+    return f"Imported: {label_of(prompt)}" if action == "import" else prompt

@@ -122,6 +122,17 @@ def test_what_clients_list_besides_is_known_as_often_as_they_ask() -> None:
     assert greeting.greeted == Greeted(lines(hello(), INITIALIZED), frozenset({1}), listed=True)
 
 
+def test_pictures_are_listed_where_that_takes_no_service() -> None:
+    page = {"id": 3, "method": "resources/list"}
+    known = {"resources": [{"name": "fox.png", "uri": "image://1"}]}
+    greeting = Greeting(pictures=lambda: known)
+    assert answers(greeting.hear(lines(hello(), page)))[1] == {"jsonrpc": "2.0", "id": 3, "result": known}
+    assert greeting.is_through
+    greeting = Greeting()
+    assert len(answers(greeting.hear(lines(hello(), page)))) == 1
+    assert greeting.greeted.unread == lines(hello(), page)
+
+
 def test_no_more_is_read_ahead_than_a_handshake_takes() -> None:
     greeting = Greeting()
     assert greeting.hear(b"x" * 70_000) == b""

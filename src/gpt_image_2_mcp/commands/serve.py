@@ -45,11 +45,14 @@ def serve(*, address: str | None, as_json: bool) -> None:
         _serve_http(settings, address, as_json=as_json)
         return
     from gpt_image_2_mcp.server.greeting import Greeting, greet_while, leave_at_signals, rest
+    from gpt_image_2_mcp.server.shelf import first_page
+    from gpt_image_2_mcp.stores.latest import latest
     from gpt_image_2_mcp.stores.places import left_over
 
     leave_at_signals()
-    greeting = Greeting(_profile_or_exit(settings))
-    if not rest(greeting, partial(left_over, state_dir_of(settings))):
+    state_dir = state_dir_of(settings)
+    greeting = Greeting(_profile_or_exit(settings), partial(first_page, partial(latest, state_dir)))
+    if not rest(greeting, partial(left_over, state_dir)):
         return
     serve_stdio = greet_while(_imported_face, greeting)
     preferences, limit = preferences_or_exit(settings), settings.limits.line

@@ -46,16 +46,18 @@ class Greeting:
     """The handshake of the protocol versions that have one, and what clients list after it. All else is left
     to the server.
 
-    `greeting.json` holds the server's own answers; it is generated, and checked against them. The server is
-    told of the handshake again when it is there, and what it then says is not sent twice.
+    `greeting.json` holds the server's own answers; it is generated, and checked against them. `pictures`
+    gives the result of resources/list, or None where only a service can tell. The server is told of the
+    handshake again when it is there, and what it then says is not sent twice.
     """
 
-    def __init__(self, profile: Profile | None = None) -> None:
+    def __init__(self, profile: Profile | None = None, pictures: Callable[[], Any] = lambda: None) -> None:
         known = json.loads(files("gpt_image_2_mcp.server").joinpath("greeting.json").read_bytes())
         self._hello: dict[str, Any] = known.pop("initialize")
         self._tools: dict[str, Any] = known.pop("tools/list")
         self._others: dict[str, Any] = known
         self._profile, self._hides_images = profile, False
+        self._pictures = pictures
         self._ahead = bytearray()
         self._unread = bytearray()
         self._answered: set[int | str] = set()
@@ -108,7 +110,7 @@ class Greeting:
         if method == "tools/list":
             self._listed = True
             return self._tools["hidden" if self._hides_images else "shown"]
-        return self._others.get(method)
+        return self._pictures() if method == "resources/list" else self._others.get(method)
 
     def _knows(self, params: dict[str, Any]) -> bool:
         client = params.get("clientInfo")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from mcp.types import (
-    Annotations,
     BlobResourceContents,
     ListResourcesResult,
     ListResourceTemplatesResult,
@@ -30,6 +29,7 @@ from gpt_image_2_mcp.results import ImageFile
 from gpt_image_2_mcp.server.opening import Opening
 from gpt_image_2_mcp.server.profiles import Profile
 from gpt_image_2_mcp.server.refusals import Context
+from gpt_image_2_mcp.server.shelf import resource
 
 if TYPE_CHECKING:
     from gpt_image_2_mcp.library import Library
@@ -48,7 +48,6 @@ _URI: Final = re.compile(r"image://([\w-]+)(?:/(preview)|/partial/(\d))?/?", re.
 _ENVELOPE_BYTES: Final = 2048
 """Room for what stands around a picture's base64 in an answer, the server's name and version included."""
 _FOREVER_MS: Final = 30 * 86_400_000
-_TITLE_CHARS: Final = 60
 
 
 def links_to(images: Sequence[ImageFile]) -> list[ResourceLink]:
@@ -176,16 +175,10 @@ TEMPLATES: Final = (
 
 def _resource(image: CataloguedImage) -> Resource:
     file = image.image
-    return Resource(
-        uri=address_of(image.id),
-        name=file.path.name,
-        # A person looks for "the fox". Prompts stay out of logs, not out of their writer's own client.
-        title=clean(image.title, _TITLE_CHARS),
-        description=f"{file.size or 'SVG drawing'}, {image.made_at.astimezone():%Y-%m-%d %H:%M}",
-        mime_type=file.mime_type,
-        size=file.size_bytes,
-        annotations=Annotations(audience=["user"], last_modified=image.made_at.isoformat()),
+    told = resource(
+        image.id, image.title, file.path, file.size, file.mime_type, file.size_bytes, image.made_at
     )
+    return Resource.model_validate(told)
 
 
 def _drawn(image: CataloguedImage) -> UndecodablePicture:

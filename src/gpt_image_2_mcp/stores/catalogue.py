@@ -10,15 +10,11 @@ from typing import Any, Final
 
 from gpt_image_2_mcp.errors import ImageNotFound
 from gpt_image_2_mcp.models import CataloguedImage, StoredImage
-from gpt_image_2_mcp.picture_names import label_of
+from gpt_image_2_mcp.picture_names import title_of
 from gpt_image_2_mcp.redaction import clean
+from gpt_image_2_mcp.stores.latest import SELECT
 from gpt_image_2_mcp.stores.sqlite import Database, size_of, text_of
 
-_SELECT: Final = """
-SELECT i.id, i.operation_id, o.action, o.prompt, i.path, i.size_bytes, i.mime_type, i.width, i.height,
-       i.sha256, i.created_at
-FROM images i JOIN operations o ON o.id = i.operation_id
-"""
 _ID: Final = re.compile(r"([\w-]{4,}?)(?:-(\d{1,3}))?", re.ASCII)
 """A beginning of an operation's id, of four characters or more, and perhaps the number of a picture."""
 
@@ -44,7 +40,7 @@ class SqliteCatalogue:
 
     async def latest(self) -> CataloguedImage:
         query = (
-            f"{_SELECT} WHERE o.action != 'import' ORDER BY o.server = ? DESC, i.created_at DESC, i.id DESC "
+            f"{SELECT} WHERE o.action != 'import' ORDER BY o.server = ? DESC, i.created_at DESC, i.id DESC "
             "LIMIT 1"
         )
         found = await self._select(query, self._server)
@@ -59,13 +55,13 @@ class SqliteCatalogue:
         # The plus keeps SQLite from going by id, and so from sorting every picture there is to list a page.
         by_id = "i.id" if beginning else "+i.id"
         query = (
-            f"{_SELECT} WHERE (i.created_at, i.id) < (?, ?) AND {by_id} >= ? AND {by_id} < ? "
+            f"{SELECT} WHERE (i.created_at, i.id) < (?, ?) AND {by_id} >= ? AND {by_id} < ? "
             "ORDER BY i.created_at DESC, i.id DESC LIMIT ?"
         )
         return await self._select(query, moment, id_, beginning, f"{beginning}~", limit)
 
     async def _beginning_with(self, beginning: str) -> tuple[CataloguedImage, ...]:
-        query = f"{_SELECT} WHERE i.id >= ? AND i.id < ? ORDER BY i.id LIMIT 100"
+        query = f"{SELECT} WHERE i.id >= ? AND i.id < ? ORDER BY i.id LIMIT 100"
         return await self._select(query, beginning, f"{beginning}~")
 
     async def _select(self, query: str, *values: object) -> tuple[CataloguedImage, ...]:
@@ -89,7 +85,7 @@ def _image(row: tuple[Any, ...]) -> CataloguedImage:
     return CataloguedImage(
         operation_id=operation_id,
         number=int(id_.rpartition("-")[2]),
-        title=f"Imported: {label_of(prompt)}" if action == "import" else prompt,
+        title=title_of(action, prompt),
         image=StoredImage(Path(path), size_bytes, mime_type, size_of(width, height), sha256),
         made_at=datetime.fromisoformat(made),
     )
