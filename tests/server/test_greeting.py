@@ -18,7 +18,7 @@ from gpt_image_2_mcp.server.profiles import named
 from gpt_image_2_mcp.server.prompt_texts import PROMPTS
 from gpt_image_2_mcp.server.resources import TEMPLATES
 from gpt_image_2_mcp.server.tools import TOOLS
-from tests.server.test_stdio import COMMAND, environment
+from tests.server.test_stdio import COMMAND, environment, pipe, started, until
 
 LATEST = HANDSHAKE_PROTOCOL_VERSIONS[-1]
 INITIALIZED = {"method": "notifications/initialized"}
@@ -262,3 +262,26 @@ def test_a_real_server_says_each_thing_once_and_goes_on_where_the_greeting_ended
     assert [answer["id"] for answer in said] == [1, "two", 3]
     assert said[2]["result"]["structuredContent"] == {"sessions": []}
     assert more == b""
+
+
+def state_of(home: Path) -> Path:
+    return home / ".local" / "state" / "gpt-image-2-mcp" / "sandbox"
+
+
+def test_a_real_server_that_nobody_calls_opens_nothing(home: Path) -> None:
+    with started(home) as server:
+        out, _ = server.communicate(lines(hello(), INITIALIZED, LIST, {"id": 4, "method": "resources/list"}))
+    assert server.returncode == 0
+    assert answers(out)[2]["result"] == {"resources": []}
+    assert not state_of(home).exists()
+
+
+@UNIX
+def test_a_real_server_recovers_unasked_what_another_one_left(home: Path) -> None:
+    spool = state_of(home) / "spool"
+    spool.mkdir(parents=True)
+    (spool / "1.job").touch()
+    with started(home) as server:
+        pipe(server.stdin).write(lines(hello(), INITIALIZED, LIST))
+        pipe(server.stdin).flush()
+        until((state_of(home) / "state.sqlite3").exists)
