@@ -104,6 +104,7 @@ def starts(run: Run) -> None:
     for _ in range(rounds):
         commands = (run.ours(), *run.others(bare=True))
         run.taken.append({command.name: starting.started(command, rest_s) for command in commands})
+    run.own |= starting.woken(run.ours(), rest_s)
 
 
 def calls(run: Run) -> None:

@@ -14,7 +14,7 @@ from benchmarks.rows import Figures
 from benchmarks.stdio import Command, Connection
 
 REST_S: Final = 1.5
-"""After the handshake our server opens its service; then it is at rest."""
+"""What a server goes on with after the handshake is over by then."""
 
 
 def started(command: Command, rest_s: float = REST_S) -> Figures:
@@ -26,6 +26,19 @@ def started(command: Command, rest_s: float = REST_S) -> Figures:
             "memory at rest": memory_mib([server.pid]),
         }
         return figures | {"exit": server.left_s() * 1000}
+
+
+def woken(command: Command, rest_s: float = REST_S) -> Figures:
+    """What the first call of a server at rest takes, and what it is like from then on."""
+    with Connection(command) as server:
+        time.sleep(rest_s)
+        began = time.perf_counter()
+        server.call("list_edit_sessions")
+        figures = {
+            "first call after a rest, ms": (time.perf_counter() - began) * 1000,
+            "memory once it was called, MiB": memory_mib([server.pid]),
+        }
+        return figures | {"exit once it was called, ms": server.left_s() * 1000}
 
 
 def instructions(command: Command) -> float:

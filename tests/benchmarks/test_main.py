@@ -42,6 +42,11 @@ def test_the_one_command_compares_servers_and_writes_what_it_found(tmp_path: Pat
     assert rows["cold start"]["medians"].keys() == {OURS, BARE, OTHER}
     assert rows["12 slow bodies, wall"]["medians"].keys() == {OURS, OTHER}
     assert "cold start, ms" in said
+    assert report["own"].keys() == {
+        "first call after a rest, ms",
+        "memory once it was called, MiB",
+        "exit once it was called, ms",
+    }
 
 
 def test_figures_of_our_own_need_no_other_server(tmp_path: Path) -> None:
