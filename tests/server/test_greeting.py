@@ -122,6 +122,16 @@ def test_what_clients_list_besides_is_known_as_often_as_they_ask() -> None:
     assert greeting.greeted == Greeted(lines(hello(), INITIALIZED), frozenset({1}), listed=True)
 
 
+@pytest.mark.parametrize("what", ["cancelled", "roots/list_changed", "progress"])
+def test_what_the_server_makes_nothing_of_is_passed_over(what: str) -> None:
+    greeting = Greeting()
+    said = greeting.hear(
+        lines(hello(), {"method": f"notifications/{what}", "params": {"requestId": 1}}, LIST)
+    )
+    assert [answer["id"] for answer in answers(said)] == [1, "two"]
+    assert greeting.greeted.unread == lines(hello())
+
+
 def test_pictures_are_listed_where_that_takes_no_service() -> None:
     page = {"id": 3, "method": "resources/list"}
     known = {"resources": [{"name": "fox.png", "uri": "image://1"}]}

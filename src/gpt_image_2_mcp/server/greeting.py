@@ -99,6 +99,8 @@ class Greeting:
             case ("notifications/initialized", None, _) if self._answered:
                 self._unread += line
                 return b""
+            case (method, None, _) if self._answered and method.startswith("notifications/"):
+                return b""  # of roots, or of a request that has its answer: the server makes nothing of them
             case (method, int() | str() as id_, params) if self._answered and params.keys() <= {"_meta"}:
                 if (known := self._by_heart(method)) is not None:
                     return _response(id_, known)
