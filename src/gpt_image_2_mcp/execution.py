@@ -197,13 +197,13 @@ class Execution:
 
     async def _salvage(self, operation: Operation, error: ImageServerError, spool: Spool) -> None:
         """Keep the whole pictures of a broken-off answer; without one the outcome is unknown."""
-        await run_sync(spool.drop_job)
         receipt = await run_sync(spool.torn)
         if receipt and await self._pictures_in(receipt):
             await self._journal.move(operation.id, "sent", "received")
             await self._finish(operation, receipt, spool)
         else:
             await self._journal.move(operation.id, "sent", "unknown", failure=_failure(error))
+            await run_sync(spool.drop_job)
 
     async def _pictures_in(self, receipt: Receipt) -> int:
         """How many there are, here or at an address."""
