@@ -75,6 +75,13 @@ def test_a_file_without_its_last_padding_is_whole() -> None:
     assert cleaned(data) == made(webp_chunk(b"VP8L", LOSSLESS[8:] + b"\x01"))
 
 
+def test_a_padding_hides_nothing() -> None:
+    data = made(webp_chunk(b"VP8L", LOSSLESS[8:] + b"\x01"))
+
+    assert cleaned(data) is data
+    assert cleaned(data[:-1] + b"!") == data
+
+
 @pytest.mark.parametrize("kind", [b"XMP ", b"EXIF", b"ICCP", b"C2PA", b"UNKN", b"ANIM", b"ALPH"])
 def test_a_simple_picture_is_its_pixels_alone(kind: bytes) -> None:
     assert cleaned(made(LOSSLESS, webp_chunk(kind, b"SECRET!")) + b"SECRET") == made(LOSSLESS)

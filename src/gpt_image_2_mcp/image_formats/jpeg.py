@@ -20,6 +20,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     damaged,
     overloaded,
     pretender,
+    put_together,
     torn,
 )
 from gpt_image_2_mcp.sizes import Size
@@ -168,16 +169,16 @@ def cleaned(data: bytes, scan: Scan) -> bytes:
     jfif = _applications(data, head, _APP0, _JFIF, _JFIF_BYTES + 2)[:1]
     adobe = _applications(data, head, _APP14, _ADOBE, _ADOBE_BYTES)
     block = exif.minimal(scan.orientation)
-    pieces: Iterable[bytes | memoryview] = (
+    pieces: list[Part | bytes] = [
         b"\xff" + _SOI,
         *(_made_segment(_APP0, part.content(data, _JFIF_BYTES) + b"\0\0") for part in jfif),
         *([_made_segment(_APP1, exif.PREFIX + block)] if block else []),
         *_profile_segments(icc.genuine(_profile(data, head))),
         *(_made_segment(_APP14, part.content(data, _ADOBE_BYTES)) for part in adobe),
-        *(part.whole(data) for part in scan.parts if part.kind in _KEPT),
+        *(part for part in scan.parts if part.kind in _KEPT),
         b"\xff" + _EOI,
-    )
-    return b"".join(pieces)
+    ]
+    return put_together(data, scan.end, pieces)
 
 
 def _made_segment(kind: bytes, content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -77,6 +78,20 @@ class Scan:
     def size_as_shown(self) -> Size:
         size = self.header.size
         return Size(size.height, size.width) if self.orientation >= 5 else size
+
+
+def put_together(data: bytes, end: int, pieces: Sequence[Part | bytes]) -> bytes:
+    """A file of parts of `data` and of made pieces; no copy where these are all of `data` up to `end`."""
+    position = 0
+    for piece in pieces:
+        begins = piece.start if isinstance(piece, Part) else position
+        if begins != position or (isinstance(piece, bytes) and not data.startswith(piece, position)):
+            break
+        position = piece.end if isinstance(piece, Part) else position + len(piece)
+    else:
+        if position == end:
+            return data[:end]
+    return b"".join(piece.whole(data) if isinstance(piece, Part) else piece for piece in pieces)
 
 
 class Format(Protocol):

@@ -24,6 +24,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     damaged,
     overloaded,
     pretender,
+    put_together,
     torn,
 )
 from gpt_image_2_mcp.sizes import Size
@@ -263,15 +264,15 @@ def cleaned(data: bytes, scan: Scan) -> bytes:
     *before, pixels = scan.parts
     profile = _profile(before)
     block = exif.minimal(scan.orientation)
-    pieces: list[bytes | memoryview] = [SIGNATURE]
+    pieces: list[Part | bytes] = [SIGNATURE]
     for part in before:
         if part is profile:
             pieces.append(_neutral_profile(data, part))
         elif _is_kept(part):
-            pieces.append(part.whole(data))
+            pieces.append(part)
     if block:
         pieces.append(_made_chunk(b"eXIf", block))
-    return b"".join([*pieces, pixels.whole(data), _END])
+    return put_together(data, scan.end, [*pieces, pixels, _END])
 
 
 def _is_kept(part: Part) -> bool:

@@ -18,6 +18,7 @@ from gpt_image_2_mcp.image_formats.layout import (
     damaged,
     overloaded,
     pretender,
+    put_together,
     torn,
 )
 from gpt_image_2_mcp.sizes import Size
@@ -130,14 +131,15 @@ def _flagged(data: bytes, parts: tuple[Part, ...], kind: bytes, flag: int) -> me
 def cleaned(data: bytes, scan: Scan) -> bytes:
     pixels = _first(scan.parts, _PIXELS)
     assert pixels is not None  # noqa: S101 - the scan found them
-    chunks = [_made_chunk(pixels.kind, pixels.content(data))]
+    chunks = [_kept(data, pixels, scan.end)]
     if scan.parts[0].kind == b"VP8X":
         chunks = _extended(data, scan, chunks)
-    body = b"WEBP" + b"".join(chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    length = sum(chunk.end - chunk.start if isinstance(chunk, Part) else len(chunk) for chunk in chunks)
+    head = b"RIFF" + struct.pack("<I", len(b"WEBP") + length) + b"WEBP"
+    return put_together(data, scan.end, [head, *chunks])
 
 
-def _extended(data: bytes, scan: Scan, pixels: list[bytes]) -> list[bytes]:
+def _extended(data: bytes, scan: Scan, pixels: list[Part | bytes]) -> list[Part | bytes]:
     profile = icc.genuine(bytes(_flagged(data, scan.parts, b"ICCP", _HAS_PROFILE)))
     alpha = _first(scan.parts, {b"ALPH"})
     block = exif.minimal(scan.orientation)
@@ -147,10 +149,16 @@ def _extended(data: bytes, scan: Scan, pixels: list[bytes]) -> list[bytes]:
     return [
         _made_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + canvas),
         *([_made_chunk(b"ICCP", profile)] if profile else []),
-        *([_made_chunk(b"ALPH", alpha.content(data))] if alpha else []),
+        *([_kept(data, alpha, scan.end)] if alpha else []),
         *pixels,
         *([_made_chunk(b"EXIF", block)] if block else []),
     ]
+
+
+def _kept(data: bytes, part: Part, end: int) -> Part | bytes:
+    """The chunk as it stands, if what fills it up to an even length is there and hides nothing."""
+    filled = part.end <= end and data[part.body_end : part.end] in (b"", b"\0")
+    return part if filled else _made_chunk(part.kind, part.content(data))
 
 
 def _made_chunk(kind: bytes, content: bytes) -> bytes:
