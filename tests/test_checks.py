@@ -39,7 +39,7 @@ def refusal(chosen: RenderOptions, today: date = TODAY) -> InvalidRequest:
 
 
 def image(data: bytes, size: Size, mime_type: str = "image/png", *, has_alpha: bool = False) -> InputImage:
-    return InputImage(data, "image.png", mime_type, size, has_alpha)
+    return InputImage(data, "image.png", mime_type, size, has_alpha, mark="")
 
 
 def test_an_illegal_size_is_refused_with_the_rule_and_the_nearest_size() -> None:

@@ -112,7 +112,7 @@ def test_names_of_one_call_differ_by_picture_and_turn() -> None:
 
 
 def test_a_job_prints_neither_prompt_nor_bytes() -> None:
-    image = InputImage(b"PIXELS", "image.png", "image/png", Size(1, 1), has_alpha=False)
+    image = InputImage(b"PIXELS", "image.png", "image/png", Size(1, 1), has_alpha=False, mark="")
     job = ImageJob("edit", "a secret wish", RenderOptions(model="gpt-image-2"), (image,), image)
 
     assert "secret wish" not in repr(job)

@@ -277,7 +277,7 @@ def test_money_is_printed_with_four_decimals() -> None:
 
 
 def job(id_: str, prompt: str = "p", inputs: tuple[Size, ...] = (), **options: object) -> ImageJob:
-    images = tuple(InputImage(b"", "i.png", "image/png", each, has_alpha=False) for each in inputs)
+    images = tuple(InputImage(b"", "i.png", "image/png", each, has_alpha=False, mark="") for each in inputs)
     chosen = RenderOptions.model_validate({"model": id_, **options})
     return ImageJob("edit" if inputs else "generate", prompt, chosen, images)
 

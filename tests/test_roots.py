@@ -168,7 +168,7 @@ def tree(tmp_path: Path) -> Path:
 def read(root: Path, source: str) -> bytes:
     path = local_path(source, root)
     assert path is not None
-    return read_below(Roots.of(root), path)
+    return read_below(Roots.of(root), path).data
 
 
 @posix
@@ -249,7 +249,7 @@ def test_no_path_of_any_parts_reads_what_is_outside(tree: Path, parts: list[str]
     for source in (start + "/".join(parts), f"file://{tree}/{'/'.join(parts)}"):
         with suppress(InputError):
             path = local_path(source, tree)
-            assert path is None or read_below(Roots.of(tree), path) == b"picture"
+            assert path is None or read_below(Roots.of(tree), path).data == b"picture"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import sqlite3
 import time
@@ -45,7 +46,7 @@ from gpt_image_2_mcp.sources.loader import check_picture
 from gpt_image_2_mcp.stores.sqlite import Database
 from gpt_image_2_mcp.stores.sqlite_sessions import SqliteSessionStore
 from tests.support.held import hold
-from tests.support.pictures import mask, opened, picture
+from tests.support.pictures import mask, noise, opened, picture
 from tests.support.services import Bench, id_of, made, turned
 from tests.support.upstreams import Recorder, canned, sandboxed
 
@@ -501,6 +502,21 @@ async def test_another_call_or_another_client_does_not_join(
     given = {"prompt": "x", "size": SMALL, "quality": "high"} | arguments
     other = await service.generate(GenerateRequest.model_validate(given), caller)
     assert id_of(other) != working.operation_id
+    doors[0].go.set()
+
+
+async def test_an_edit_that_is_sent_again_joins_whatever_its_input_is(bench: Bench) -> None:
+    large = bench.folder / "large.png"
+    large.write_bytes(noise(700, 700))
+    data_url = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+    doors = hold(bench)
+    service = bench.service()
+    request = EditRequest(prompt="x", images=["sketch.png", str(large), data_url], size=SMALL)
+    first = await service.edit(request, hasty())
+    (bench.folder / "sketch.png").write_bytes((bench.folder / "sketch.png").read_bytes())
+    assert id_of(await service.edit(request, hasty())) == id_of(first)
+    large.write_bytes(noise(700, 701))
+    assert id_of(await service.edit(request, hasty())) != id_of(first)
     doors[0].go.set()
 
 

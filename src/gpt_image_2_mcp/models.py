@@ -27,13 +27,17 @@ Kind = Literal["image", "edit", "session", "import"]
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """A picture to send: its bytes, what their header says, and where it was found, in words."""
+    """A picture to send: its bytes, what their header says, and where it was found, in words.
+
+    `mark` is never equal for different contents, and equal for those that are read once more.
+    """
 
     data: bytes = field(repr=False)
     filename: str
     mime_type: str
     size: Size
     has_alpha: bool
+    mark: str = field(repr=False, compare=False)
     origin: str = field(default="", compare=False)
 
 

@@ -360,9 +360,9 @@ def new_operation_id() -> str:
 
 def _meaning(job: ImageJob, placement: Placement) -> tuple[str, ...]:
     """What a call means beyond its words: the model, the folder, and what the inputs hold."""
-    files = (hashlib.sha256(file.data).hexdigest() for file in job.files)
+    marks = (file.mark for file in job.files)
     references = (image.value for image in job.images if isinstance(image, ImageReference))
-    return (job.model, str(placement.folder), *files, *references)
+    return (job.model, str(placement.folder), *marks, *references)
 
 
 def fingerprint(request: Arguments, caller: Caller, meaning: tuple[str, ...]) -> str:

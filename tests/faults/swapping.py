@@ -95,7 +95,7 @@ class Race:
 
     def _read(self, roots: Roots, path: Path) -> str:
         try:
-            return _end(read_below(roots, path))
+            return _end(read_below(roots, path).data)
         except InputError:
             return "refused"
 

@@ -59,7 +59,7 @@ def job(
 def input_image(
     name: str = "fox.png", data: bytes = b"\x89PNG\r\n--\x00\xff", mime: str = "image/png"
 ) -> InputImage:
-    return InputImage(data, name, mime, Size(64, 48), has_alpha=False)
+    return InputImage(data, name, mime, Size(64, 48), has_alpha=False, mark=name)
 
 
 def images_answer(*texts: str | None, **more: Any) -> dict[str, Any]:

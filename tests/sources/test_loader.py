@@ -21,13 +21,14 @@ from gpt_image_2_mcp.sources import loader
 from gpt_image_2_mcp.sources.dialling import Dialler
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.loader import READ_AT_ONCE, Sources, check_picture, name_of
+from gpt_image_2_mcp.sources.marks import content_mark
 from tests.support.pictures import mask, phone_photograph, picture
 from tests.support.sites import Asked, Network, Piece, serve
 
 pytestmark = pytest.mark.anyio
 PNG = picture()
 OTHER = "is not a PNG, JPEG or WebP picture"
-LOADED = InputImage(PNG, "image.png", "image/png", Size(64, 48), has_alpha=False)
+LOADED = InputImage(PNG, "image.png", "image/png", Size(64, 48), has_alpha=False, mark="")
 
 
 def answer(asked: Asked) -> list[Piece]:
@@ -346,6 +347,19 @@ async def test_a_mask_counts_among_the_inputs_of_a_call() -> None:
     await shelf.load_all(["x"] * 2, ["mask"])
     with pytest.raises(InputError, match="together"):
         await shelf.load_all(["x"] * 3, ["mask"])
+
+
+async def test_the_same_content_has_the_same_mark_wherever_it_is_from(
+    sources: Sources, tmp_path: Path
+) -> None:
+    (tmp_path / "work" / "a.png").write_bytes(PNG)
+    data_url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+
+    images = [await sources.load(each) for each in ("a.png", "https://pictures.example/a.png", data_url)]
+    images.append(await sources.load_stored(stored(tmp_path / "work" / "a.png")))
+
+    assert {image.mark for image in images} == {content_mark(PNG)}
+    assert check_picture(phone_photograph(), "it").mark != images[0].mark
 
 
 def test_a_source_is_named_short_and_without_secrets() -> None:

@@ -69,7 +69,7 @@ def test_a_source_is_a_path_or_a_url_of_another_kind(tmp_path: Path, home: Path)
 
 def read_local(path: Path) -> bytes:
     """As a caller may whose root is the file's folder."""
-    return read_below(Roots.of(path.parent), path)
+    return read_below(Roots.of(path.parent), path).data
 
 
 def test_a_file_is_read_whole(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_link_to_a_file_is_followed_where_it_stays_below_a_root(tmp_path: Path
     roots = Roots.of(tmp_path / "root")
 
     for name in ("link", "way/a", "deep/../way/../deep/a"):
-        assert read_below(roots, tmp_path / "root" / name) == b"x"
+        assert read_below(roots, tmp_path / "root" / name).data == b"x"
 
 
 def test_what_lies_outside_is_refused_in_the_same_words_whether_or_not_it_is_there(

@@ -31,9 +31,9 @@ from tests.stores.samples import mode, posix
 from tests.support.pictures import picture
 
 ONE, OTHER = "0f1e2d3c" * 4, "a0b1c2d3" * 4
-FOX = InputImage(b"\x89PNG\x00\xff" * 99, "image-1.png", "image/png", Size(64, 48), has_alpha=False)
-HEN = InputImage(b"\xff\xd8\xff", "image-2.jpeg", "image/jpeg", Size(1, 3840), has_alpha=False)
-MASK = InputImage(b"", "mask.png", "image/png", Size(64, 48), has_alpha=True)
+FOX = InputImage(b"\x89PNG\x00\xff" * 99, "image-1.png", "image/png", Size(64, 48), has_alpha=False, mark="a")
+HEN = InputImage(b"\xff\xd8\xff", "image-2.jpeg", "image/jpeg", Size(1, 3840), has_alpha=False, mark="a")
+MASK = InputImage(b"", "mask.png", "image/png", Size(64, 48), has_alpha=True, mark="b")
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class Shelf(SourceLoader):
         self.asked.append(source)
         if source not in READABLE:
             raise InputError("It cannot be read.")
-        return InputImage(b"x", "image.png", "image/png", Size(64, 48), has_alpha=True)
+        return InputImage(b"x", "image.png", "image/png", Size(64, 48), has_alpha=True, mark="x")
 
     def refers(self, _source: str) -> bool:
         return False

@@ -63,7 +63,7 @@ def _picture(text: str) -> InputImage | ImageReference:
     size = Size.parse(text)
     if size is None:
         raise InvalidRequest(f"--input {text} is no WIDTHxHEIGHT.", hint="Give 1024x1024, or ? for any.")
-    return InputImage(b"", "", "image/png", size, has_alpha=False)
+    return InputImage(b"", "", "image/png", size, has_alpha=False, mark="")
 
 
 estimate = click.Command(

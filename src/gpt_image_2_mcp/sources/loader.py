@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from anyio.to_thread import run_sync
 
@@ -25,11 +25,20 @@ from gpt_image_2_mcp.sources.by_name import ByName
 from gpt_image_2_mcp.sources.data_urls import decode_data_url
 from gpt_image_2_mcp.sources.https import HttpsFetcher
 from gpt_image_2_mcp.sources.local import local_path, read_below, read_own
+from gpt_image_2_mcp.sources.marks import content_mark, sha256_mark
 
 READ_AT_ONCE: Final = 4
 """Inputs of one call; more would stand in memory before their total is known."""
 _FILE_ID: Final = re.compile(r"file-[A-Za-z0-9_-]{6,100}")
 """Of the Files API: `file-` and letters. A picture of that name has an extension too."""
+
+
+class _Found(NamedTuple):
+    """A picture's bytes, where they were found, and their mark where that is known without hashing them."""
+
+    data: bytes
+    origin: str
+    mark: str | None = None
 
 
 class Sources:
@@ -57,14 +66,14 @@ class Sources:
         self._keep_metadata, self._pass_urls, self._limits = keep_metadata, pass_urls, limits
 
     async def load(self, source: str) -> InputImage:
-        data, origin = await self._read(source)
+        found = await self._read(source)
         most = self._limits.each_input
-        if len(data) > most:
+        if len(found.data) > most:
             raise InputError(
-                f"{origin} is larger than {-(-most // MB)} MB.",
+                f"{found.origin} is larger than {-(-most // MB)} MB.",
                 hint="Give a smaller picture; nothing was sent.",
             )
-        return replace(await self._checked(data, origin), origin=origin)
+        return replace(await self._checked(found), origin=found.origin)
 
     def refers(self, source: str) -> bool:
         return self._reference(source) is not None
@@ -108,7 +117,10 @@ class Sources:
         return [known or next(pictures) for known in references], list(pictures)
 
     async def load_stored(self, image: StoredImage) -> InputImage:
-        return await self._checked(await self.read_stored(image), str(image.path))
+        return await self._checked(await self._found_stored(image))
+
+    async def _found_stored(self, image: StoredImage) -> _Found:
+        return _Found(await self.read_stored(image), str(image.path), sha256_mark(image.sha256))
 
     async def read_stored(self, image: StoredImage) -> bytes:
         hint = "Put it back, or go on from where it is now: edit_image and start_edit_session take its path."
@@ -120,35 +132,39 @@ class Sources:
             raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
         return data
 
-    async def _checked(self, data: bytes, name: str) -> InputImage:
-        return await run_sync(partial(check_picture, data, name, keep_metadata=self._keep_metadata))
+    async def _checked(self, found: _Found) -> InputImage:
+        return await run_sync(partial(check_picture, *found, keep_metadata=self._keep_metadata))
 
-    async def _read(self, source: str) -> tuple[bytes, str]:
-        """A picture's bytes, and where they were found."""
+    async def _read(self, source: str) -> _Found:
         if source[:40].lower() in AT_HAND and not self._local_paths:
             raise _not_over_http(source, "of the server's machine")
         match await self._names.find(source) if self._names else None:
             case bytes() as data:
-                return data, "The clipboard's picture"
+                return _Found(data, "The clipboard's picture")
             case StoredImage() as image:
-                return await self.read_stored(image), str(image.path)
+                return await self._found_stored(image)
             case Path() as path:
-                return await run_sync(read_below, self._roots, path), clean(str(path), 300)
+                return await self._read_file(path, clean(str(path), 300))
             case None:
-                return await self._read_located(source), name_of(source)
+                return await self._read_located(source)
 
-    async def _read_located(self, source: str) -> bytes:
+    async def _read_file(self, path: Path, origin: str) -> _Found:
+        reading = await run_sync(read_below, self._roots, path)
+        return _Found(reading.data, origin, reading.mark)
+
+    async def _read_located(self, source: str) -> _Found:
         scheme = source[:8].lower()
         if scheme.startswith("data:"):
-            return await run_sync(decode_data_url, source, self._limits.data_url)
+            data = await run_sync(decode_data_url, source, self._limits.data_url)
+            return _Found(data, name_of(source))
         if scheme.startswith("https:"):
-            return await self._fetcher.fetch(source)
+            return _Found(await self._fetcher.fetch(source), name_of(source))
         path = local_path(source, self._working_dir)
         if path is None:
             raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
         if not self._local_paths:
             raise _not_over_http(source, "a path")
-        return await run_sync(read_below, self._roots, path)
+        return await self._read_file(path, name_of(source))
 
 
 def _not_over_http(source: str, what: str) -> InputError:
@@ -168,7 +184,9 @@ def name_of(source: str) -> str:
     return "The data: URL" if source[:5].lower() == "data:" else clean(source, 200)
 
 
-def check_picture(data: bytes, name: str, *, keep_metadata: bool = False) -> InputImage:
+def check_picture(
+    data: bytes, name: str, mark: str | None = None, *, keep_metadata: bool = False
+) -> InputImage:
     """The picture in `data`, as it may be sent: without metadata unless that is kept, and never with what is
     behind the picture's end. Its size is the one it is shown in, on which masks are drawn. Blocks.
 
@@ -180,4 +198,11 @@ def check_picture(data: bytes, name: str, *, keep_metadata: bool = False) -> Inp
     scan = prescan(data, name)
     sent = data[: scan.end] if keep_metadata else cleaned(data, scan)
     header = scan.header
-    return InputImage(sent, f"image.{header.format}", header.mime_type, scan.size_as_shown, header.has_alpha)
+    return InputImage(
+        sent,
+        f"image.{header.format}",
+        header.mime_type,
+        scan.size_as_shown,
+        header.has_alpha,
+        mark or content_mark(data),
+    )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -15,6 +15,7 @@ from gpt_image_2_mcp.capabilities import MAX_INPUT_BYTES
 from gpt_image_2_mcp.errors import InputError
 from gpt_image_2_mcp.redaction import clean
 from gpt_image_2_mcp.roots import Roots, real_path
+from gpt_image_2_mcp.sources.marks import file_mark
 from gpt_image_2_mcp.walking import open_file
 
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -57,7 +58,14 @@ def local_path(source: str, working_dir: Path) -> Path | None:
     return working_dir / path
 
 
-def read_below(roots: Roots, path: Path) -> bytes:
+class Reading(NamedTuple):
+    """What was read, and the mark by which it is known again."""
+
+    data: bytes
+    mark: str
+
+
+def read_below(roots: Roots, path: Path) -> Reading:
     """The regular file that `path` leads to, if that is below a root; read once.
 
     Raises:
@@ -73,7 +81,8 @@ def read_below(roots: Roots, path: Path) -> bytes:
             hint="Copy the picture into one of these, or name its folder in GPT_IMAGE_2_INPUT_ROOTS and "
             "restart the server; nothing was sent.",
         )
-    return _read(path, place.real)
+    data, status = _read(path, place.real)
+    return Reading(data, file_mark(data, status))
 
 
 def read_own(path: Path) -> bytes:
@@ -84,17 +93,21 @@ def read_own(path: Path) -> bytes:
     """
     with _translated(path):
         real = real_path(path)
-    return _read(path, real)
+    return _read(path, real)[0]
 
 
-def _read(path: Path, real: Path) -> bytes:
+def _read(path: Path, real: Path) -> tuple[bytes, os.stat_result | None]:
+    """The file, and its status if that was the same before and after it was read."""
     with _translated(path), os.fdopen(open_file(real), "rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_INPUT_BYTES:  # with holes it may take no room at all
+        before = os.fstat(file.fileno())
+        if before.st_size > MAX_INPUT_BYTES:  # with holes it may take no room at all
             raise _too_large(path)
         data = file.read(MAX_INPUT_BYTES + 1)
+        after = os.fstat(file.fileno())
     if len(data) > MAX_INPUT_BYTES:  # it grew meanwhile
         raise _too_large(path)
-    return data
+    still = len(data) == before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
+    return data, after if still else None
 
 
 @contextmanager
