@@ -13,6 +13,7 @@ import pytest
 
 from gpt_image_2_mcp.budgets import Budgets
 from gpt_image_2_mcp.callers import Caller
+from gpt_image_2_mcp.contents import whole
 from gpt_image_2_mcp.errors import (
     InputError,
     InvalidRequest,
@@ -67,7 +68,7 @@ async def go_on(service: ImageService, session_id: str, **arguments: Any) -> Ses
 def as_sent(result: SessionImageResult) -> bytes:
     """The turn's picture without its metadata."""
     path = Path(result.images[0].file_path)
-    return check_picture(path.read_bytes(), path.name).data
+    return whole(check_picture(path.read_bytes(), path.name).data)
 
 
 async def test_a_folder_is_not_chosen_where_local_paths_are_closed(bench: Bench) -> None:

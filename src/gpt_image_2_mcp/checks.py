@@ -21,6 +21,7 @@ from gpt_image_2_mcp.capabilities import (
     replacement,
     shutdown_date,
 )
+from gpt_image_2_mcp.contents import whole
 from gpt_image_2_mcp.errors import InputError, InvalidRequest, UndecodablePicture
 from gpt_image_2_mcp.limits import MB
 from gpt_image_2_mcp.models import ImageJob, InputImage
@@ -243,6 +244,6 @@ def _check_overlay(name: str, overlay: InputImage, first: InputImage | None, mos
 def _opaque(overlay: InputImage) -> str | None:
     """Such a mask protects all of the picture: the edit would be billed and change nothing."""
     try:
-        return None if has_clear_pixels(overlay.data) else "has not one fully transparent pixel"
+        return None if has_clear_pixels(whole(overlay.data)) else "has not one fully transparent pixel"
     except UndecodablePicture:
         return "cannot be decoded"

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from gpt_image_2_mcp.contents import Content
 from gpt_image_2_mcp.folders import slug
 from gpt_image_2_mcp.image_formats.gif import Animation
 from gpt_image_2_mcp.picture_names import image_id
@@ -32,7 +33,7 @@ class InputImage:
     `mark` is never equal for different contents, and equal for those that are read once more.
     """
 
-    data: bytes = field(repr=False)
+    data: Content = field(repr=False)
     filename: str
     mime_type: str
     size: Size

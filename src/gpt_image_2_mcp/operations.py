@@ -20,6 +20,7 @@ from gpt_image_2_mcp import pricing
 from gpt_image_2_mcp.alternatives import advised
 from gpt_image_2_mcp.callers import Caller
 from gpt_image_2_mcp.capabilities import typical_seconds
+from gpt_image_2_mcp.contents import whole
 from gpt_image_2_mcp.errors import (
     Busy,
     ImageServerError,
@@ -183,7 +184,7 @@ class Operations:
             StorageError: it cannot be saved.
         """
         # A photograph may lie on its side in its file; it is told of, and masked, as it is shown.
-        stored = replace(await self._images.save(image.data, placement, 0, 1), size=image.size)
+        stored = replace(await self._images.save(whole(image.data), placement, 0, 1), size=image.size)
         now = self._clock()
         made = AppliedOptions(size=str(stored.size), quality=None, background=None, output_format=None)
         operation = Operation(

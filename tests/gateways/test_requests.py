@@ -9,8 +9,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from gpt_image_2_mcp.contents import whole
 from gpt_image_2_mcp.errors import InvalidRequest
-from gpt_image_2_mcp.gateways._requests import ApiRequest, api_request, file_parts, request_body
+from gpt_image_2_mcp.gateways._requests import ApiRequest, api_request, named_files, request_body
 from gpt_image_2_mcp.models import ImageJob, ImageReference
 from gpt_image_2_mcp.providers import COMPATIBLE, NAMES, OPENAI, Provider, named
 from tests.gateways.samples import input_image, job
@@ -34,7 +35,7 @@ def test_an_edit_is_a_form_of_texts_and_files() -> None:
     found = order(OPENAI, MASKED, stream=True)
     assert found.path == "images/edits"
     assert found.form == {"prompt": MASKED.prompt, "model": "gpt-image-2", "size": "auto", "stream": "true"}
-    assert found.files == file_parts(MASKED)
+    assert found.files == named_files(MASKED)
 
 
 def test_a_server_that_does_not_stream_is_not_asked_to() -> None:
@@ -50,8 +51,8 @@ def test_auto_is_no_value_of_a_server_whose_options_are_known() -> None:
 def test_a_mask_is_painted_and_the_picture_left_alone() -> None:
     found = order(named("stable-diffusion.cpp"), MASKED)
     files = dict(found.files or [])
-    assert files["image[]"] == file_parts(MASKED)[0][1]
-    painted = Image.open(BytesIO(files["mask"][1]))
+    assert files["image[]"] == named_files(MASKED)[0][1]
+    painted = Image.open(BytesIO(whole(files["mask"].data)))
     assert painted.mode == "L"
     assert [painted.getpixel(at) for at in ((0, 0), (63, 47))] == [255, 0]
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx2
@@ -14,6 +15,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types import ImagesResponse
 
+from gpt_image_2_mcp.contents import PIECE_BYTES, whole
 from gpt_image_2_mcp.gateways._upstream import Account, Upstream
 from gpt_image_2_mcp.gateways.images import ImagesGateway
 from gpt_image_2_mcp.gateways.responses import _INSTRUCTIONS, ResponsesGateway
@@ -135,9 +137,16 @@ def our_upstream(
     return Upstream(Account(base_url, Secret(CANARY), organization, project), lambda: recorder)
 
 
+def as_spooled(folder: Path, work: ImageJob) -> ImageJob:
+    """The job as whoever sends it has it: its pictures are files."""
+    spool(folder).save_job(work)
+    return spool(folder).load_job()
+
+
 async def by_us(folder: Path, work: ImageJob, *, stream: bool = False, **account: Any) -> Sent:
     recorder = canned(body=images_answer("AAAA"))
-    await ImagesGateway(our_upstream(recorder, **account), stream=stream).send(work, spool(folder), untold)
+    gateway = ImagesGateway(our_upstream(recorder, **account), stream=stream)
+    await gateway.send(as_spooled(folder, work), spool(folder), untold)
     assert len(recorder.requests) == 1
     return Sent.of(recorder.requests[0])
 
@@ -158,7 +167,7 @@ def one_option(name: str) -> dict[str, Any]:
 
 
 def as_the_sdk_takes_it(image: InputImage) -> tuple[str, bytes, str]:
-    return image.filename, image.data, image.mime_type
+    return image.filename, whole(image.data), image.mime_type
 
 
 async def generated_by_the_sdk(prompt: str, options: dict[str, Any], **account: Any) -> Sent:
@@ -237,6 +246,13 @@ async def test_pictures_and_mask_of_an_edit_go_out_as_the_package_sends_a_list(
     assert ours == await edited_by_the_sdk(IN_A_FORM, images, mask)
 
 
+@pytest.mark.parametrize("length", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES + 7])
+async def test_a_picture_of_any_length_goes_out_as_the_package_sends_it(length: int, tmp_path: Path) -> None:
+    images = (input_image(data=Random(length).randbytes(length)), SECOND)
+    ours = await by_us(tmp_path, job("edit", images=images))
+    assert ours == await edited_by_the_sdk({"model": "gpt-image-2"}, images)
+
+
 async def test_markup_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:
     options = {"model": "gpt-image-2.5-flare"}
     work = job("edit", images=(SECOND, THIRD), model=options["model"])
@@ -248,7 +264,7 @@ async def test_markup_goes_out_as_the_package_sends_it(tmp_path: Path) -> None:
 
 
 def data_url(image: InputImage) -> dict[str, str]:
-    return {"image_url": f"data:{image.mime_type};base64,{base64.b64encode(image.data).decode()}"}
+    return {"image_url": f"data:{image.mime_type};base64,{base64.b64encode(whole(image.data)).decode()}"}
 
 
 async def posted_as_json(options: dict[str, Any], **pictures: Any) -> Sent:
@@ -364,7 +380,7 @@ async def round_by_us(
 ) -> dict[str, list[Sent]]:
     recorder = scripted(FakeResponsesApi())
     gateway = ResponsesGateway(our_upstream(recorder, **account), "gpt-5.5-mini", stream=stream)
-    await gateway.send(work, spool(folder), untold)
+    await gateway.send(as_spooled(folder, work), spool(folder), untold)
     sent: dict[str, list[Sent]] = {}
     for request in recorder.requests:
         what = request.url.path.rpartition("/v1/")[2].partition("/")[0]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpt_image_2_mcp.contents import KeptFile, whole
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.models import EncodedPicture, ImageJob, InputImage, PartialPicture, Receipt, Route
 from gpt_image_2_mcp.ports import Spool, Spools
@@ -55,6 +56,12 @@ def spool(spools: SpoolFolder) -> FileSpool:
 
 def job(**more: Any) -> ImageJob:
     return replace(ImageJob("generate", "a fox", RenderOptions(model="gpt-image-2")), **more)
+
+
+def in_memory(work: ImageJob) -> ImageJob:
+    """The job with the bytes that its files hold."""
+    images = tuple(replace(i, data=whole(i.data)) for i in work.images if isinstance(i, InputImage))
+    return replace(work, images=images, mask=work.mask and replace(work.mask, data=whole(work.mask.data)))
 
 
 def names(*folders: Path) -> list[str]:
@@ -102,7 +109,7 @@ def test_a_job_comes_back_as_it_was_in_another_process(
     work: ImageJob, spool: FileSpool, folders: tuple[Path, Path]
 ) -> None:
     spool.save_job(work)
-    assert SpoolFolder(*folders).open(ONE).load_job() == work
+    assert in_memory(SpoolFolder(*folders).open(ONE).load_job()) == work
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,7 +125,26 @@ def test_any_job_comes_back_as_it_was(
     images = tuple(replace(FOX, data=each, filename=f"image-{n}.png") for n, each in enumerate(data))
     work = job(action="edit", prompt=prompt, images=images, mask=MASK if masked else None)
     spool.save_job(work)
-    assert spool.load_job() == work
+    assert in_memory(spool.load_job()) == work
+
+
+def test_the_pictures_of_a_job_that_comes_back_stand_in_files_of_their_own(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    spool.save_job(job(action="edit", images=(FOX, HEN), mask=MASK))
+    paths = [folders[0] / f"{ONE}.in.{number}" for number in range(3)]
+    assert [file.data for file in spool.load_job().files] == [
+        KeptFile(paths[0], 7 * 99 - 99),
+        KeptFile(paths[1], 3),
+        KeptFile(paths[2], 0),
+    ]
+
+
+def test_a_job_whose_picture_is_gone_does_not_come_back(spool: FileSpool, folders: tuple[Path, Path]) -> None:
+    spool.save_job(job(action="edit", images=(FOX, HEN)))
+    (folders[0] / f"{ONE}.in.1").unlink()
+    with pytest.raises(FileNotFoundError):
+        spool.load_job()
 
 
 def test_the_pictures_of_a_job_are_not_in_its_text(spool: FileSpool, folders: tuple[Path, Path]) -> None:

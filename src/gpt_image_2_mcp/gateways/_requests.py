@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pybase64
 
+from gpt_image_2_mcp.contents import whole
 from gpt_image_2_mcp.errors import InvalidRequest, UndecodablePicture
+from gpt_image_2_mcp.gateways._parts import file_part
 from gpt_image_2_mcp.gateways._upstream import FilePart
 from gpt_image_2_mcp.models import ImageJob, ImageReference, InputImage, RequestOutline, SentFile
 from gpt_image_2_mcp.pictures import painted_mask
@@ -20,16 +22,20 @@ _STREAMING: Final = frozenset({"stream", "partial_images"})
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request to the Images API: a JSON body, or a form with files."""
+    """A request to the Images API: a JSON body, or a form with files, each by the name of its field."""
 
     path: str
     json: Mapping[str, Any] | None = None
     form: Mapping[str, str] | None = None
-    files: Sequence[FilePart] = ()
+    files: Sequence[tuple[str, InputImage]] = ()
+
+    @property
+    def parts(self) -> list[FilePart]:
+        return [file_part(field, image) for field, image in self.files]
 
     def outline(self) -> RequestOutline:
         files = tuple(
-            SentFile(field, name, mime_type, len(data)) for field, (name, data, mime_type) in self.files
+            SentFile(field, image.filename, image.mime_type, len(image.data)) for field, image in self.files
         )
         return RequestOutline("POST", self.path, dict(self.json or self.form or {}), files)
 
@@ -56,7 +62,7 @@ def api_request(
     if any(isinstance(image, ImageReference) for image in job.images):
         raise _refusal(f"{provider.title} takes no pictures that stand at OpenAI.", "Give a path or URL")
     if provider.edits == "form":
-        return ApiRequest("images/edits", form=_form(body), files=_parts(provider, job))
+        return ApiRequest("images/edits", form=_form(body), files=_files(provider, job))
     return _edit_elsewhere(job, provider, body, outlined=outlined)
 
 
@@ -71,7 +77,7 @@ def _edit_elsewhere(job: ImageJob, provider: Provider, body: dict[str, Any], *, 
         message = f"{provider.title} takes one picture with a mask, not {len(job.images)}."
         raise _refusal(message, "Leave out the mask or the other pictures")
     else:
-        return ApiRequest("images/inpainting", form=_form(body), files=_parts(provider, job))
+        return ApiRequest("images/inpainting", form=_form(body), files=_files(provider, job))
     return ApiRequest(provider.generations, json=body)
 
 
@@ -100,18 +106,16 @@ def _spoken(provider: Provider, job: ImageJob, body: Mapping[str, Any]) -> dict[
     return {**said, "model": provider.name_of(job.model)}
 
 
-def _parts(provider: Provider, job: ImageJob) -> list[FilePart]:
+def _files(provider: Provider, job: ImageJob) -> list[tuple[str, InputImage]]:
     """A field that is named once takes one file; it is repeated for several."""
-    named = [(provider.image_field if name == "image[]" else name, part) for name, part in file_parts(job)]
-    return [_painted(name, part) if provider.mask == "white" else (name, part) for name, part in named]
+    named = [(provider.image_field if name == "image[]" else name, image) for name, image in named_files(job)]
+    painted = provider.mask == "white"
+    return [(name, _painted(image) if painted and name == "mask" else image) for name, image in named]
 
 
-def _painted(name: str, part: tuple[str, bytes, str]) -> FilePart:
-    filename, data, mime_type = part
-    if name != "mask":
-        return name, part
+def _painted(mask: InputImage) -> InputImage:
     try:
-        return name, (filename, painted_mask(data), mime_type)
+        return replace(mask, data=painted_mask(whole(mask.data)))
     except UndecodablePicture as error:
         raise InvalidRequest(f"The mask cannot be painted for the server: {error.message}") from None
 
@@ -156,14 +160,13 @@ def _fields(values: Mapping[str, Any], path: str = "{}") -> Iterator[tuple[str, 
             yield field, str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def file_parts(job: ImageJob) -> list[FilePart]:
-    """Always the list form `image[]`, with name and MIME type: the single `image` field and nameless parts
-    are what OpenAI answered with "Value must be 'dall-e-2'" and "unsupported mimetype".
+def named_files(job: ImageJob) -> list[tuple[str, InputImage]]:
+    """Always the list form `image[]`: the single `image` field is what OpenAI answered with "Value must be
+    'dall-e-2'".
     """
     pictures = [("image[]", image) for image in job.images if isinstance(image, InputImage)]
     overlays = [("mask", job.mask), ("markup", job.markup)]
-    parts = [*pictures, *((name, overlay) for name, overlay in overlays if overlay)]
-    return [(name, (image.filename, image.data, image.mime_type)) for name, image in parts]
+    return [*pictures, *((name, overlay) for name, overlay in overlays if overlay)]
 
 
 def _json_picture(image: InputImage | ImageReference, *, outlined: bool) -> dict[str, str]:
@@ -173,4 +176,4 @@ def _json_picture(image: InputImage | ImageReference, *, outlined: bool) -> dict
 
 
 def _base64(image: InputImage, *, outlined: bool) -> str:
-    return f"<{len(image.data)} bytes>" if outlined else pybase64.b64encode_as_string(image.data)
+    return f"<{len(image.data)} bytes>" if outlined else pybase64.b64encode_as_string(whole(image.data))

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar, TypeVarTuple
+from typing import IO, Any, Final, Literal, NamedTuple, TypeVar, TypeVarTuple
 
 import httpx2
 from anyio.to_thread import run_sync
@@ -35,8 +35,8 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LAST_WORDS_S: Final = 2.0
 """How long a stream that has said everything may take to end."""
 
-FilePart = tuple[str, tuple[str, bytes, str]]
-"""Field name, then file name, bytes and MIME type."""
+FilePart = tuple[str, tuple[str, bytes | IO[bytes], str]]
+"""Field name, then file name, content and MIME type."""
 OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
 """Given each partial picture of a stream, by its index from 0, when it stands on disk."""
 

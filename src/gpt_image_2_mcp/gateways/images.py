@@ -77,7 +77,7 @@ class ImagesGateway:
             idempotency_key=spool.operation_id,
             json=request.json,
             data=request.form,
-            files=request.files,
+            files=request.parts,
             on_partial=Partials(spool, tell, job.partials).keep,
         )
         return Receipt("images", (came.path,), images_per_minute=came.images_per_minute)

@@ -28,6 +28,7 @@ from gpt_image_2_mcp.errors import (
 from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
+from gpt_image_2_mcp.gateways._parts import file_part
 from gpt_image_2_mcp.gateways._rejections import error_in_stream
 from gpt_image_2_mcp.gateways._requests import api_options
 from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
@@ -178,7 +179,7 @@ class ResponsesGateway:
             "expires_after[anchor]": "created_at",
             "expires_after[seconds]": str(_UPLOAD_LIFETIME_S),
         }
-        parts = [("file", (image.filename, image.data, image.mime_type))]
+        parts = [file_part("file", image)]
         try:
             file_id = (await self._upstream.call("POST", "files", data=fields, files=parts)).get("id")
         except OutcomeUnknown as error:

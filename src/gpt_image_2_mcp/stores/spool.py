@@ -24,6 +24,7 @@ from typing import BinaryIO, Final
 
 from pydantic import TypeAdapter
 
+from gpt_image_2_mcp.contents import Content, KeptFile, whole
 from gpt_image_2_mcp.errors import InvalidAnswer, StorageError
 from gpt_image_2_mcp.image_formats.headers import read_header
 from gpt_image_2_mcp.image_formats.layout import FORMATS, ImageHeader
@@ -93,7 +94,7 @@ class FileSpool:
             StorageError: it cannot be written.
         """
         header = _JOB.dump_json(_with_data(job, repeat(b"")))
-        parts = {"job": header} | {f"in.{number}": file.data for number, file in enumerate(job.files)}
+        parts = {"job": header} | {f"in.{number}": whole(file.data) for number, file in enumerate(job.files)}
         try:
             with _translated(self.folders[0]):
                 self.folders[0].mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ class FileSpool:
     def load_job(self) -> ImageJob:
         job = _JOB.validate_json((self.folders[0] / f"{self.operation_id}.job").read_bytes())
         parts = (self.folders[0] / f"{self.operation_id}.in.{number}" for number in range(len(job.files)))
-        return _with_data(job, (part.read_bytes() for part in parts))
+        return _with_data(job, (KeptFile(part, part.stat().st_size) for part in parts))
 
     def drop_job(self) -> None:
         self._drop(_REQUEST)
@@ -207,8 +208,8 @@ def _remove(path: Path) -> None:
 _JOB: Final = TypeAdapter(ImageJob)
 
 
-def _with_data(job: ImageJob, data: Iterable[bytes]) -> ImageJob:
-    """`job` with other bytes in its files, in their order."""
+def _with_data(job: ImageJob, data: Iterable[Content]) -> ImageJob:
+    """`job` with other contents of its files, in their order."""
     files = (replace(file, data=each) for file, each in zip(job.files, data, strict=False))
     images = tuple(next(files) if isinstance(image, InputImage) else image for image in job.images)
     mask = next(files) if job.mask else None
