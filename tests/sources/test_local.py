@@ -124,6 +124,23 @@ def test_a_file_that_grows_while_it_is_read_is_refused_once_it_is_too_large(
         read_own(path)
 
 
+def test_a_file_that_grows_while_it_is_read_is_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(10))
+    fstat = os.fstat
+
+    def appended(handle: int) -> os.stat_result:
+        found = fstat(handle)
+        with path.open("ab") as file:
+            file.write(b"more")
+        return found
+
+    monkeypatch.setattr(os, "fstat", appended)
+    assert read_own(path) == bytes(10) + b"more" * 2  # once when it was opened, once when it was measured
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_what_is_left_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

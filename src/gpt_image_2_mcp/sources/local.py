@@ -102,9 +102,12 @@ def _read(path: Path, real: Path) -> tuple[bytes, os.stat_result | None]:
         before = os.fstat(file.fileno())
         if before.st_size > MAX_INPUT_BYTES:  # with holes it may take no room at all
             raise _too_large(path)
-        data = file.read(MAX_INPUT_BYTES + 1)
+        # No more than is there: a buffer for the largest input is one that the allocator keeps for no other.
+        data = file.read(before.st_size + 1)
+        if len(data) > before.st_size:  # it grew meanwhile
+            data += file.read(MAX_INPUT_BYTES + 1 - len(data))
         after = os.fstat(file.fileno())
-    if len(data) > MAX_INPUT_BYTES:  # it grew meanwhile
+    if len(data) > MAX_INPUT_BYTES:
         raise _too_large(path)
     still = len(data) == before.st_size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
     return data, after if still else None
