@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +40,10 @@ class _Found(NamedTuple):
     mark: str | None = None
 
 
+_Read = Callable[[], _Found]
+"""Reads a picture. Blocks; raises InputError."""
+
+
 class Sources:
     """Loader of input images; relative paths count from `working_dir`, and all must lead below `roots`.
 
@@ -66,14 +69,16 @@ class Sources:
         self._keep_metadata, self._pass_urls, self._limits = keep_metadata, pass_urls, limits
 
     async def load(self, source: str) -> InputImage:
-        found = await self._read(source)
-        most = self._limits.each_input
+        return await run_sync(self._load, await self._find(source))
+
+    def _load(self, read: _Read) -> InputImage:
+        found, most = read(), self._limits.each_input
         if len(found.data) > most:
             raise InputError(
                 f"{found.origin} is larger than {-(-most // MB)} MB.",
                 hint="Give a smaller picture; nothing was sent.",
             )
-        return replace(await self._checked(found), origin=found.origin)
+        return replace(self._checked(found), origin=found.origin)
 
     def refers(self, source: str) -> bool:
         return self._reference(source) is not None
@@ -117,54 +122,44 @@ class Sources:
         return [known or next(pictures) for known in references], list(pictures)
 
     async def load_stored(self, image: StoredImage) -> InputImage:
-        return await self._checked(await self._found_stored(image))
-
-    async def _found_stored(self, image: StoredImage) -> _Found:
-        return _Found(await self.read_stored(image), str(image.path), sha256_mark(image.sha256))
+        return await run_sync(lambda: self._checked(_read_stored(image)))
 
     async def read_stored(self, image: StoredImage) -> bytes:
-        hint = "Put it back, or go on from where it is now: edit_image and start_edit_session take its path."
-        try:
-            data = await run_sync(read_own, image.path)
-        except InputError:
-            raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
-        if await run_sync(_sha256, data) != image.sha256:
-            raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
-        return data
+        return (await run_sync(_read_stored, image)).data
 
-    async def _checked(self, found: _Found) -> InputImage:
-        return await run_sync(partial(check_picture, *found, keep_metadata=self._keep_metadata))
+    def _checked(self, found: _Found) -> InputImage:
+        return check_picture(*found, keep_metadata=self._keep_metadata)
 
-    async def _read(self, source: str) -> _Found:
+    async def _find(self, source: str) -> _Read:
+        """How a picture is read. What is left to do blocks, and is done at one go with checking it."""
         if source[:40].lower() in AT_HAND and not self._local_paths:
             raise _not_over_http(source, "of the server's machine")
         match await self._names.find(source) if self._names else None:
             case bytes() as data:
-                return _Found(data, "The clipboard's picture")
+                return partial(_Found, data, "The clipboard's picture")
             case StoredImage() as image:
-                return await self._found_stored(image)
+                return partial(_read_stored, image)
             case Path() as path:
-                return await self._read_file(path, clean(str(path), 300))
+                return partial(self._read_file, path, clean(str(path), 300))
             case None:
-                return await self._read_located(source)
+                return await self._find_located(source)
 
-    async def _read_file(self, path: Path, origin: str) -> _Found:
-        reading = await run_sync(read_below, self._roots, path)
-        return _Found(reading.data, origin, reading.mark)
-
-    async def _read_located(self, source: str) -> _Found:
+    async def _find_located(self, source: str) -> _Read:
         scheme = source[:8].lower()
         if scheme.startswith("data:"):
-            data = await run_sync(decode_data_url, source, self._limits.data_url)
-            return _Found(data, name_of(source))
+            return lambda: _Found(decode_data_url(source, self._limits.data_url), name_of(source))
         if scheme.startswith("https:"):
-            return _Found(await self._fetcher.fetch(source), name_of(source))
+            return partial(_Found, await self._fetcher.fetch(source), name_of(source))
         path = local_path(source, self._working_dir)
         if path is None:
             raise InputError(f"{name_of(source)} is of a kind that is not read: only https URLs are fetched.")
         if not self._local_paths:
             raise _not_over_http(source, "a path")
-        return await self._read_file(path, name_of(source))
+        return partial(self._read_file, path, name_of(source))
+
+    def _read_file(self, path: Path, origin: str) -> _Found:
+        reading = read_below(self._roots, path)
+        return _Found(reading.data, origin, reading.mark)
 
 
 def _not_over_http(source: str, what: str) -> InputError:
@@ -175,8 +170,15 @@ def _not_over_http(source: str, what: str) -> InputError:
     )
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _read_stored(image: StoredImage) -> _Found:
+    hint = "Put it back, or go on from where it is now: edit_image and start_edit_session take its path."
+    try:
+        data = read_own(image.path)
+    except InputError:
+        raise PictureChanged(f"The picture {image.path} is no longer there.", hint=hint) from None
+    if content_mark(data) != sha256_mark(image.sha256):
+        raise PictureChanged(f"The picture {image.path} is not the one that was saved.", hint=hint)
+    return _Found(data, str(image.path), sha256_mark(image.sha256))
 
 
 def name_of(source: str) -> str:
