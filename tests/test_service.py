@@ -631,6 +631,16 @@ async def test_an_operation_that_is_not_there_is_said_to_be_so(bench: Bench) -> 
         await bench.service().get_result(GetResultRequest(operation_id="nonsense"))
 
 
+async def test_an_edit_that_is_sent_once_more_has_its_pictures_again(bench: Bench) -> None:
+    large = noise(700, 700)
+    (bench.folder / "large.png").write_bytes(large)
+    bench.recorder = sandboxed(faults=Faults(mode="rate_limit", count=1, retry_after=7))
+    request = EditRequest(prompt="x", images=["large.png", "sketch.png"], size=SMALL, quality="low")
+    made(await bench.service().edit(request))
+    assert len(bench.recorder.posts) == 2
+    assert all(large in post.content for post in bench.recorder.requests)
+
+
 async def test_a_caller_is_told_what_is_waited_for(bench: Bench) -> None:
     said: list[Standing] = []
     bench.recorder = sandboxed(faults=Faults(mode="rate_limit", count=1, retry_after=7))
