@@ -14,7 +14,7 @@ from tests.server.test_stdio import environment
 
 OURS: Final = """
     gpt_image_2_mcp budgets callers capabilities cli clients clients.places commands commands.running
-        commands.serve errors folders hosts image_formats image_formats.gif image_formats.layout
+        commands.serve contents errors folders hosts image_formats image_formats.gif image_formats.layout
     image_formats.svg importing keys limits logs models paging picture_names pricing providers
     redaction     requests results schemas settings showing sizes stores stores.latest stores.places
     variables server server.app     server.asking server.calls server.completion server.delivery

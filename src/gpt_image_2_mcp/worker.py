@@ -17,6 +17,7 @@ import sys
 import threading
 from typing import Final
 
+from gpt_image_2_mcp.allocating import keep_buffers
 from gpt_image_2_mcp.importing import collector_off
 from gpt_image_2_mcp.settings import Settings
 
@@ -37,6 +38,7 @@ def main() -> None:
         # The end of the client's session must not end a paid call; a kill does, and recovery follows.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+    keep_buffers()
     asyncio.run(work(settings))
     logging.shutdown()
     os._exit(0)  # the thread that reads orders may still be waiting for one
