@@ -237,11 +237,13 @@ class Upstream:
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
+            from gpt_image_2_mcp.gateways._transport import direct_to
+
             self._client = httpx2.AsyncClient(
                 base_url=self._account.base_url,
                 headers=self._account.headers(),
                 timeout=self._timeouts.for_client(),
-                transport=self._transport(),
+                transport=self._transport() or direct_to(self._account.base_url),
                 # Plain http is for this machine alone: no HTTP_PROXY may read the key.
                 mounts={"http://": None},
                 follow_redirects=False,
