@@ -28,7 +28,7 @@ from gpt_image_2_mcp.errors import (
     UpstreamFailure,
     UpstreamTimeout,
 )
-from gpt_image_2_mcp.gateways import _upstream
+from gpt_image_2_mcp.gateways import _receiving
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.gateways._upstream import Account, Timeouts, Upstream
 from gpt_image_2_mcp.keys import Secret
@@ -404,7 +404,7 @@ async def test_a_folder_that_cannot_be_made_is_a_storage_error_that_warns_of_the
 async def test_a_full_disk_sends_the_answer_to_the_next_folder_and_the_call_out_once(
     tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    monkeypatch.setattr(_receiving, "_WRITE_BYTES", 4)
     disks(monkeypatch, {target.parent: 9})
     recorder = answering(Streamed(*(b"%03d," % n for n in range(100))))
     client = upstream(recorder)
@@ -419,7 +419,7 @@ async def test_a_full_disk_sends_the_answer_to_the_next_folder_and_the_call_out_
 async def test_what_a_full_disk_had_taken_is_kept_when_no_folder_takes_the_rest(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    monkeypatch.setattr(_receiving, "_WRITE_BYTES", 4)
     disks(monkeypatch, {target.parent: 9})
     error = await failed(answering(Streamed(*[b"abcd"] * 20)), target)
     assert type(error) is StorageError
@@ -440,7 +440,7 @@ async def test_a_call_cancelled_while_the_disk_works_lets_it_end_and_writes_noth
         return real(self, *data)
 
     monkeypatch.setattr(Sink, work, slow)
-    monkeypatch.setattr(_upstream, "_WRITE_BYTES", 4)
+    monkeypatch.setattr(_receiving, "_WRITE_BYTES", 4)
     client = upstream(answering(Streamed(b"abcd", b"efgh")))
     call = asyncio.ensure_future(client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY))
     assert await run_sync(begun.wait, 10)

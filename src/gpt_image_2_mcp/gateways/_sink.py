@@ -29,30 +29,32 @@ class Sink:
         """Where it stands as yet."""
         return self._path
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is something to close."""
-        return self._file is not None
-
-    def write(self, data: bytes) -> None:
-        """Add `data`.
+    def write(self, *pieces: bytes) -> None:
+        """Add `pieces`.
 
         Raises:
-            StorageError: no folder takes it; what was written before stays where it is.
+            StorageError: no folder takes them; what was written before stays where it is.
         """
-        try:
-            _write(self._opened(), self._written, data)
-        except OSError as error:
-            self._move_on(error, data)
-        self._written += len(data)
+        for data in pieces or (b"",):
+            try:
+                _write(self._opened(), self._written, data)
+            except OSError as error:
+                self._move_on(error, data)
+            self._written += len(data)
 
-    def finish(self) -> Path:
-        """Flush the answer and give it its final name, which it returns.
+    def finish(self, *pieces: bytes) -> Path:
+        """Add `pieces`, flush the answer and give it its final name, which it returns.
 
         Raises:
             StorageError: no disk keeps it.
         """
-        self.write(b"")
+        try:
+            self.write(*pieces)
+            return self._flushed()
+        finally:
+            self.close()
+
+    def _flushed(self) -> Path:
         while True:
             try:
                 os.fsync(self._opened().fileno())
@@ -64,6 +66,17 @@ class Sink:
                 self._move_on(error)
             else:
                 return self._target
+
+    def leave(self, *pieces: bytes) -> None:
+        """Add `pieces` and leave the answer as it is, under the name of one that is not whole.
+
+        Raises:
+            StorageError: no folder takes them.
+        """
+        try:
+            self.write(*pieces)
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._file:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final, Literal, NamedTuple, TypeVar, TypeVarTuple
+from typing import IO, Any, Final, Literal, NamedTuple
 
 import httpx2
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
 from gpt_image_2_mcp.gateways._events import Follower
+from gpt_image_2_mcp.gateways._receiving import OnPartial, Receiver
 from gpt_image_2_mcp.gateways._rejections import images_per_minute, rejection
-from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture
 from gpt_image_2_mcp.redaction import SHORTEST_KEY, clean
 
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_WRITE_BYTES: Final = 256 * 1024
-"""Larger buffers are given back to the system each time, and every page of the next one is a fault."""
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,8 +32,6 @@ _LAST_WORDS_S: Final = 2.0
 
 FilePart = tuple[str, tuple[str, bytes | IO[bytes], str]]
 """Field name, then file name, content and MIME type."""
-OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
-"""Given each partial picture of a stream, by its index from 0, when it stands on disk."""
 
 
 async def _unwatched(_index: int, _picture: EncodedPicture) -> None:
@@ -254,48 +247,22 @@ class Upstream:
     async def _receive(
         self, response: httpx2.Response, targets: Sequence[Path], sent: float, on_partial: OnPartial
     ) -> Path:
-        sink, buffered, follower = Sink(targets), bytearray(), _follower(response)
-        try:
-            try:
-                async with aclosing(self._chunks(response, follower, sent)) as chunks:
-                    async for chunk in chunks:
-                        buffered += chunk
-                        ended, partials = follower.feed(chunk) if follower else (False, [])
-                        if ended or len(buffered) >= _WRITE_BYTES:
-                            await _write(sink, buffered)
-                        for partial in partials:
-                            await on_partial(partial.index, EncodedPicture(sink.path, *partial.span))
-            finally:
-                # Also of an answer that breaks off: whole pictures in it are salvaged.
-                await _write(sink, buffered)
-            return await _to_its_end(sink.finish)
-        finally:
-            if sink.is_open:
-                await run_sync(sink.close)
+        patience = partial(self._patience, sent)
+        receiver = Receiver(targets, _follower(response), patience, on_partial)
+        return await receiver.receive(self._bounded(response))
 
-    async def _chunks(
-        self, response: httpx2.Response, follower: Follower | None, sent: float
-    ) -> AsyncGenerator[bytes]:
-        """The answer as it comes, while it comes without a long pause."""
-        total, chunks = 0, response.aiter_raw()
-        while True:
-            try:
-                async with asyncio.timeout(self._patience(follower, sent)):
-                    chunk = await anext(chunks, None)
-            except (TimeoutError, httpx2.HTTPError, httpx2.StreamError):
-                if not (follower and follower.all_said):
-                    raise
-                return
-            if chunk is None:
-                return
-            total += len(chunk)
-            if total > self._max_answer:
-                raise OutcomeUnknown(
-                    f"{self._account.server}'s answer is larger than {self._max_answer // MB} MB."
-                )
-            yield chunk
+    async def _bounded(self, response: httpx2.Response) -> AsyncGenerator[bytes]:
+        left = self._max_answer
+        async with aclosing(response.aiter_raw()) as pieces:
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise OutcomeUnknown(
+                        f"{self._account.server}'s answer is larger than {self._max_answer // MB} MB."
+                    )
+                yield piece
 
-    def _patience(self, follower: Follower | None, sent: float) -> float:
+    def _patience(self, sent: float, follower: Follower | None) -> float:
         """Seconds of silence after which an answer is given up."""
         if follower is None:
             return self._timeouts.idle
@@ -350,22 +317,6 @@ def _tls_refusal(error: BaseException | None) -> str | None:
             return f"TLS failed ({error.reason or 'handshake'})"
         error = error.__cause__ or error.__context__
     return None
-
-
-async def _write(sink: Sink, buffered: bytearray) -> None:
-    data = bytes(buffered)
-    buffered.clear()
-    await _to_its_end(sink.write, data)
-
-
-async def _to_its_end(work: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Do `work` in a thread; a cancellation is heeded when it is done, lest two threads write one file."""
-    task = asyncio.ensure_future(run_sync(work, *args))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 async def _error_body(response: httpx2.Response) -> bytes:

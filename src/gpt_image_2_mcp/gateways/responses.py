@@ -29,9 +29,10 @@ from gpt_image_2_mcp.gateways._bodies import Body, read_body
 from gpt_image_2_mcp.gateways._events import ITEM_DONE, RESPONSE_ENDS, is_stream, read_events
 from gpt_image_2_mcp.gateways._partials import Partials
 from gpt_image_2_mcp.gateways._parts import file_part
+from gpt_image_2_mcp.gateways._receiving import OnPartial
 from gpt_image_2_mcp.gateways._rejections import error_in_stream
 from gpt_image_2_mcp.gateways._requests import api_options
-from gpt_image_2_mcp.gateways._upstream import OnPartial, Upstream
+from gpt_image_2_mcp.gateways._upstream import Upstream
 from gpt_image_2_mcp.gateways.images import CUT, read_applied, read_svg_usage, read_usage, sum_usages
 from gpt_image_2_mcp.models import (
     Answer,
