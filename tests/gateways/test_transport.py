@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import ModuleType
 
-import httpcore2
 import httpx2
 import pytest
 
-from gpt_image_2_mcp.gateways import _transport
+from gpt_image_2_mcp.gateways import _http, _network, _transport
 from gpt_image_2_mcp.gateways._transport import DirectTransport, direct_to
 
 pytestmark = pytest.mark.anyio
 
 BODY = b"0123456789" * 20_000
-NO_ANSWER = {"ConnectionNotAvailable"}
-"""What httpcore2 says to itself."""
 
 
 @dataclass
@@ -36,9 +36,7 @@ class Server:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
-            async with httpx2.AsyncClient(
-                base_url=self.url, transport=DirectTransport(secure=False)
-            ) as client:
+            async with httpx2.AsyncClient(base_url=self.url, transport=DirectTransport()) as client:
                 yield client
         finally:
             server.close()
@@ -131,21 +129,64 @@ async def test_what_is_no_whole_answer_is_an_error_of_httpx2s(raw: bytes, error:
             await client.get("/")
 
 
+async def test_a_scheme_that_is_none_is_an_error_of_httpx2s() -> None:
+    async with httpx2.AsyncClient(transport=DirectTransport()) as client:
+        with pytest.raises(httpx2.UnsupportedProtocol):
+            await client.get("gopher://127.0.0.1/")
+
+
+async def test_a_connection_that_was_idle_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server([measured()] * 5)
+    async with server.listening() as client:
+        await asyncio.gather(*(client.get("/") for _ in range(3)))
+        assert server.connections == 3
+        monkeypatch.setattr(_transport, "_KEPT_S", -1.0)
+        await client.get("/")
+        assert server.connections == 4
+        monkeypatch.undo()
+        await client.get("/")
+    assert server.connections == 4
+
+
+async def test_each_server_has_connections_of_its_own() -> None:
+    one, other = Server([measured()] * 2), Server([measured()] * 2)
+    async with one.listening() as client, other.listening():
+        for url in (one.url, other.url) * 2:
+            assert (await client.get(url)).content == BODY
+    assert (one.connections, other.connections) == (1, 1)
+
+
+async def test_a_call_that_outlives_the_client_ends_well() -> None:
+    transport = DirectTransport()
+    async with Server([measured()]).listening() as client:
+        request = client.build_request("GET", "/")
+        response = await transport.handle_async_request(request)
+        await transport.aclose()
+        assert await response.aread() == BODY
+        await response.aclose()
+        assert transport._idle == []
+
+
 async def test_nobody_there_is_an_error_of_httpx2s() -> None:
     async with Server([]).listening() as client:
         url = client.base_url
-    async with httpx2.AsyncClient(base_url=url, transport=DirectTransport(secure=False)) as client:
+    async with httpx2.AsyncClient(base_url=url, transport=DirectTransport()) as client:
         with pytest.raises(httpx2.ConnectError):
             await client.get("/")
 
 
-def test_every_error_of_httpcore2_has_its_word() -> None:
-    raised = {
-        name: value
-        for name, value in vars(httpcore2).items()
-        if isinstance(value, type) and issubclass(value, Exception) and name not in NO_ANSWER
+def test_errors_keep_their_names() -> None:
+    assert {kind.__name__ for kind in _transport._SAID} == {
+        said.__name__ for said in _transport._SAID.values()
     }
-    assert {value: getattr(httpx2, name) for name, value in raised.items()} == _transport._SAID
+
+
+@pytest.mark.parametrize("module", [_network, _http])
+def test_every_error_that_is_raised_below_has_its_word(module: ModuleType) -> None:
+    source = inspect.getsource(module)
+    raised = {name for name in re.findall(r"httpcore2\.(\w+)", source) if name.endswith(("Error", "Timeout"))}
+    assert raised
+    assert raised <= {kind.__name__ for kind in _transport._SAID}
 
 
 @pytest.mark.parametrize("error", [*_transport._SAID, ValueError])

@@ -18,7 +18,9 @@ from gpt_image_2_mcp.models import EncodedPicture
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_WRITE_BYTES: Final = 256 * 1024
+_WRITE_BYTES: Final = 512 * 1024
+"""One room for each answer: pieces that are kept are given back to the system together, and every page of the
+next ones is a fault."""
 
 OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
 """Given each partial picture of a stream, by its index from 0, when it stands on disk."""
@@ -41,7 +43,7 @@ class Receiver:
         self._follower = follower
         self._patience = patience
         self._on_partial = on_partial
-        self._pieces: list[bytes] = []
+        self._room = memoryview(bytearray(_WRITE_BYTES))
         self._held = 0
 
     async def receive(self, pieces: AsyncGenerator[bytes]) -> Path:
@@ -55,9 +57,9 @@ class Receiver:
             await self._take(pieces)
         except BaseException:
             # Also of an answer that breaks off: whole pictures in it are salvaged.
-            await _to_its_end(self._sink.leave, *self._let_go())
+            await _to_its_end(self._sink.leave, self._let_go())
             raise
-        return await _to_its_end(self._sink.finish, *self._let_go())
+        return await _to_its_end(self._sink.finish, self._let_go())
 
     async def _take(self, pieces: AsyncGenerator[bytes]) -> None:
         try:
@@ -70,18 +72,20 @@ class Receiver:
                 raise
 
     async def _keep(self, piece: bytes, silence: asyncio.Timeout) -> None:
-        self._pieces.append(piece)
-        self._held += len(piece)
         ended, partials = self._follower.feed(piece) if self._follower else (False, [])
-        if ended or self._held >= _WRITE_BYTES:
+        end = self._held + len(piece)
+        if end < len(self._room) and not ended:
+            self._room[self._held : end] = piece
+            self._held = end
+        else:
             silence.reschedule(None)  # a slow disk is not the server's
-            await _to_its_end(self._sink.write, *self._let_go())
+            await _to_its_end(self._sink.write, self._let_go(), piece)
         for partial in partials:
             await self._on_partial(partial.index, EncodedPicture(self._sink.path, *partial.span))
 
-    def _let_go(self) -> list[bytes]:
-        pieces, self._pieces, self._held = self._pieces, [], 0
-        return pieces
+    def _let_go(self) -> memoryview:
+        held, self._held = self._room[: self._held], 0
+        return held
 
 
 async def _to_its_end(work: Callable[[*Ts], T], *args: *Ts) -> T:

@@ -14,6 +14,8 @@ from gpt_image_2_mcp.walking import sync_folder
 
 _COPY_BYTES: Final = 1024 * 1024
 
+Bytes = bytes | memoryview
+
 
 class Sink:
     """One answer. It stands under the name `<target>.part` until it is whole and flushed."""
@@ -29,7 +31,7 @@ class Sink:
         """Where it stands as yet."""
         return self._path
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: Bytes) -> None:
         """Add `pieces`.
 
         Raises:
@@ -42,7 +44,7 @@ class Sink:
                 self._move_on(error, data)
             self._written += len(data)
 
-    def finish(self, *pieces: bytes) -> Path:
+    def finish(self, *pieces: Bytes) -> Path:
         """Add `pieces`, flush the answer and give it its final name, which it returns.
 
         Raises:
@@ -67,7 +69,7 @@ class Sink:
             else:
                 return self._target
 
-    def leave(self, *pieces: bytes) -> None:
+    def leave(self, *pieces: Bytes) -> None:
         """Add `pieces` and leave the answer as it is, under the name of one that is not whole.
 
         Raises:
@@ -88,7 +90,7 @@ class Sink:
             self._file = _open(self._path, fresh=not self._written)
         return self._file
 
-    def _move_on(self, error: OSError, data: bytes = b"") -> None:
+    def _move_on(self, error: OSError, data: Bytes = b"") -> None:
         """Write what there is, and `data` after it, to the next folder that takes it; then leave this one."""
         for number, target in enumerate(self._others, 1):
             try:
@@ -107,7 +109,7 @@ class Sink:
             hint="Free some disk space or set GPT_IMAGE_2_STATE_DIR; the call may have been billed.",
         ) from None
 
-    def _copied(self, path: Path, data: bytes) -> BinaryIO:
+    def _copied(self, path: Path, data: Bytes) -> BinaryIO:
         copy = _open(path, fresh=True)
         try:
             position = 0
@@ -140,7 +142,7 @@ def _open(path: Path, *, fresh: bool) -> BinaryIO:
     return os.fdopen(os.open(path, flags | os.O_TRUNC if fresh else flags, 0o600), "r+b", buffering=0)
 
 
-def _write(file: BinaryIO, position: int, data: bytes) -> None:
+def _write(file: BinaryIO, position: int, data: Bytes) -> None:
     file.seek(position)
     view = memoryview(data)
     while view:

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final
 from urllib.request import getproxies
 
 import httpcore2
 import httpx2
+from anyio.to_thread import run_sync
 
+from gpt_image_2_mcp.gateways._http import Connection
 from gpt_image_2_mcp.gateways._network import Network
 
 _KEPT_S: Final = 5.0
 """How long a connection may be idle, as httpx2 has it."""
+_PORTS: Final = {"https": 443, "http": 80}
 _SAID: Final[dict[type[Exception], type[httpx2.TransportError]]] = {
     httpcore2.ConnectError: httpx2.ConnectError,
     httpcore2.ConnectTimeout: httpx2.ConnectTimeout,
     httpcore2.LocalProtocolError: httpx2.LocalProtocolError,
-    httpcore2.NetworkError: httpx2.NetworkError,
-    httpcore2.PoolTimeout: httpx2.PoolTimeout,
-    httpcore2.ProtocolError: httpx2.ProtocolError,
-    httpcore2.ProxyError: httpx2.ProxyError,
     httpcore2.ReadError: httpx2.ReadError,
     httpcore2.ReadTimeout: httpx2.ReadTimeout,
     httpcore2.RemoteProtocolError: httpx2.RemoteProtocolError,
-    httpcore2.TimeoutException: httpx2.TimeoutException,
-    httpcore2.UnsupportedProtocol: httpx2.UnsupportedProtocol,
     httpcore2.WriteError: httpx2.WriteError,
     httpcore2.WriteTimeout: httpx2.WriteTimeout,
 }
-"""What httpcore2 raises, as httpx2 says it: its own table is private."""
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
 
 
 def direct_to(base_url: str) -> httpx2.AsyncBaseTransport | None:
@@ -42,67 +43,104 @@ def direct_to(base_url: str) -> httpx2.AsyncBaseTransport | None:
         httpx2.InvalidURL: it is none.
     """
     secure = httpx2.URL(base_url).scheme == "https"
-    return None if secure and {"https", "all"} & getproxies().keys() else DirectTransport(secure=secure)
+    return None if secure and {"https", "all"} & getproxies().keys() else DirectTransport()
 
 
 class DirectTransport(httpx2.AsyncBaseTransport):
-    """httpcore2's HTTP/1.1 over our network. Certificates are checked as httpx2 does, `SSL_CERT_*` included.
+    """HTTP/1.1 by as many connections as it takes. Certificates are checked as httpx2 checks them."""
 
-    `secure`: whether the server is spoken to by TLS; else no certificates are read.
-    """
-
-    def __init__(self, *, secure: bool = True) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context() if secure else None,
-            max_connections=None,
-            keepalive_expiry=_KEPT_S,
-            network_backend=Network(),
-        )
+    def __init__(self) -> None:
+        self._network = Network()
+        self._tls: ssl.SSLContext | None = None
+        self._idle: list[tuple[float, Origin, Connection]] = []
+        self._closed = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        origin = _origin(request.url)
         with _in_httpx2s_words():
-            response = await self._pool.handle_async_request(
-                httpcore2.Request(
-                    request.method,
-                    target,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+            connection = await self._kept(origin)
+            if connection is None:
+                connect_s = request.extensions.get("timeout", {}).get("connect")
+                connection = Connection(await self._opened(origin, connect_s))
+            try:
+                head = await connection.ask(request)
+            except BaseException:
+                await connection.aclose()
+                raise
         return httpx2.Response(
-            response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=response.extensions,
+            head.status_code,
+            headers=head.headers.raw_items(),
+            stream=_Body(connection, lambda: self._release(origin, connection)),
+            extensions={"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason},
         )
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        """Calls that are under way go on, and close their connections themselves."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for _, _, connection in idle:
+            await connection.aclose()
+
+    async def _kept(self, origin: Origin) -> Connection | None:
+        """The connection that was used last, if the server still listens to it; old ones are closed."""
+        oldest = asyncio.get_running_loop().time() - _KEPT_S
+        while self._idle and self._idle[0][0] < oldest:
+            await self._idle.pop(0)[2].aclose()
+        for place in reversed(range(len(self._idle))):
+            if self._idle[place][1] == origin:
+                connection = self._idle.pop(place)[2]
+                if not connection.is_readable:
+                    return connection
+                await connection.aclose()
+                return await self._kept(origin)
+        return None
+
+    async def _release(self, origin: Origin, connection: Connection) -> None:
+        if self._closed or not connection.can_go_on:
+            await connection.aclose()
+        else:
+            self._idle.append((asyncio.get_running_loop().time(), origin, connection))
+
+    async def _opened(self, origin: Origin, connect_s: float | None) -> httpcore2.AsyncNetworkStream:
+        scheme, host, port = origin
+        tls = await self._trust() if scheme == "https" else None
+        stream = await self._network.connect_tcp(host, port, connect_s)
+        return await stream.start_tls(tls, host, connect_s) if tls else stream
+
+    async def _trust(self) -> ssl.SSLContext:
+        """Made at the first use: reading the system's certificates takes tens of milliseconds."""
+        if self._tls is None:
+            self._tls = await run_sync(httpx2.create_ssl_context)
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
 
 
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._response = response
+    def __init__(self, connection: Connection, release: Callable[[], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._release = release
+        self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _in_httpx2s_words():
-            async for piece in cast(AsyncIterable[bytes], self._response.stream):
+            while piece := await self._connection.piece():
                 yield piece
 
     async def aclose(self) -> None:
-        with _in_httpx2s_words():
-            await self._response.aclose()
+        if not self._closed:
+            self._closed = True
+            await self._release()
+
+
+def _origin(url: httpx2.URL) -> Origin:
+    if url.scheme not in _PORTS:
+        raise httpx2.UnsupportedProtocol(f"No way is known to {url.scheme}://.")
+    return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
 
 
 @contextmanager
 def _in_httpx2s_words() -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        said = next((_SAID[kind] for kind in type(error).__mro__ if kind in _SAID), None)
-        if said is None:
-            raise
-        raise said(str(error)) from error
+    except tuple(_SAID) as error:
+        raise _SAID[type(error)](str(error)) from error
