@@ -130,10 +130,12 @@ class Upstream:
         json: Mapping[str, Any] | None = None,
         data: Mapping[str, str] | None = None,
         files: Sequence[FilePart] | None = None,
+        large: bool = False,
         on_partial: OnPartial = _unwatched,
     ) -> Spooled:
         """POST once and stream the raw answer into the first of `targets` that takes it, which is returned
         when the answer stands there whole and flushed. `idempotency_key` is sent, and trusted for nothing.
+        `large`: there are pictures in the JSON, so it is written in a thread.
 
         An event stream is whole when it has said everything, though its connection break.
 
@@ -143,9 +145,10 @@ class Upstream:
         """
         async with self._translated():
             client, headers = self._open(), {"Idempotency-Key": idempotency_key}
-            build = partial(client.build_request, "POST", path, headers=headers)
-            # In a thread: a JSON body may hold megabytes of pictures.
-            request = await run_sync(partial(build, json=json, data=data, files=files))
+            build = partial(
+                client.build_request, "POST", path, headers=headers, json=json, data=data, files=files
+            )
+            request = await run_sync(build) if large else build()
             sent = asyncio.get_running_loop().time()
             response = await client.send(request, stream=True)
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -70,7 +71,8 @@ class ImagesGateway:
         self._stream = stream
 
     async def send(self, job: ImageJob, spool: Spool, tell: Tell) -> Receipt:
-        request = await run_sync(api_request, job, self._stream, self._provider)
+        build, edit = partial(api_request, job, self._stream, self._provider), job.action == "edit"
+        request = await run_sync(build) if edit else build()
         came = await self._upstream.spool(
             request.path,
             spool.bodies("images", 0),
@@ -78,6 +80,7 @@ class ImagesGateway:
             json=request.json,
             data=request.form,
             files=request.parts,
+            large=edit and request.json is not None,
             on_partial=Partials(spool, tell, job.partials).keep,
         )
         return Receipt("images", (came.path,), images_per_minute=came.images_per_minute)
