@@ -62,6 +62,8 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self._end: _End = tls or wire
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._end.holds_something:  # a limit of time costs more than the read
+            return await self._end.receive(max_bytes)
         with _said_as(httpcore2.ReadTimeout, httpcore2.ReadError):
             async with asyncio.timeout(timeout):
                 return await self._end.receive(max_bytes)
@@ -103,7 +105,13 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
 
 class _End(Protocol):
-    """This end of a connection: `receive` gives nothing when no more will come. OSErrors are raised."""
+    """This end of a connection: `receive` gives nothing when no more will come. OSErrors are raised.
+
+    Where it `holds_something`, there is something to receive at once, and no error.
+    """
+
+    @property
+    def holds_something(self) -> bool: ...
 
     async def receive(self, most: int) -> bytes: ...
 
@@ -123,11 +131,15 @@ class _Wire(asyncio.BufferedProtocol):
         self._ended = False
         self._failure: Exception | None = None
 
+    @property
+    def holds_something(self) -> bool:
+        return self._start < self._end
+
     async def receive(self, most: int) -> bytes:
-        if self._start == self._end and not self._ended:
+        if not self.holds_something and not self._ended:
             self._told.clear()
             await self._told.wait()
-        if self._start == self._end and self._failure:
+        if not self.holds_something and self._failure:
             raise ConnectionError from self._failure
         data = bytes(self._room[self._start : min(self._start + most, self._end)])
         self._start += len(data)
@@ -150,7 +162,7 @@ class _Wire(asyncio.BufferedProtocol):
     @property
     def is_readable(self) -> bool:
         """Whether something came, be it the end."""
-        return self._ended or self._start < self._end or _is_readable(self.transport.get_extra_info("socket"))
+        return self._ended or self.holds_something or _is_readable(self.transport.get_extra_info("socket"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -190,6 +202,10 @@ class _Tls:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._failure: ssl.SSLError | None = None
         self.spoken = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+
+    @property
+    def holds_something(self) -> bool:
+        return bool(self.spoken.pending())
 
     async def shake_hands(self) -> None:
         await self._done(self.spoken.do_handshake)
