@@ -239,3 +239,26 @@ def test_any_answer_ends_whole_in_one_folder_whatever_the_disks(
         path = written(Sink(targets(folders)), pieces)
     assert path.read_bytes() == b"".join(pieces)
     assert [file for folder in folders for file in folder.iterdir()] == [path]
+
+
+def test_several_pieces_are_written_as_one_would_be(folders: list[Path]) -> None:
+    sink = Sink(targets(folders))
+    sink.write(b"01", memoryview(b"23"), b"")
+    assert sink.finish(b"45", b"67").read_bytes() == b"01234567"
+
+
+def test_an_answer_that_is_left_is_there_to_its_last_piece_and_has_no_final_name(folders: list[Path]) -> None:
+    sink = Sink(targets(folders))
+    sink.write(b"01")
+    sink.leave(b"23")
+    assert left(folders[0]) == {"op.images.0.part": b"0123"}
+
+
+def test_of_pieces_that_fill_the_disk_all_are_in_the_next_folder(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disks(monkeypatch, {folders[0]: 5})
+    sink = Sink(targets(folders))
+    assert sink.finish(b"01", b"23", b"45", b"67").read_bytes() == b"01234567"
+    assert left(folders[0]) == {}
+    assert list(left(folders[1])) == ["op.images.0.resp"]

@@ -150,7 +150,7 @@ async def test_a_connection_that_was_idle_too_long_is_replaced(monkeypatch: pyte
 
 async def test_each_server_has_connections_of_its_own() -> None:
     one, other = Server([measured()] * 2), Server([measured()] * 2)
-    async with one.listening() as client, other.listening():
+    async with other.listening(), one.listening() as client:
         for url in (one.url, other.url) * 2:
             assert (await client.get(url)).content == BODY
     assert (one.connections, other.connections) == (1, 1)
