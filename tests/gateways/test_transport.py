@@ -148,6 +148,14 @@ async def test_a_connection_that_was_idle_too_long_is_replaced(monkeypatch: pyte
     assert server.connections == 4
 
 
+async def test_connections_that_were_closed_meanwhile_are_passed_over() -> None:
+    server = Server([measured()] * 31, a_connection=1)
+    async with server.listening() as client:
+        await asyncio.gather(*(client.get("/") for _ in range(30)))
+        await client.get("/")
+    assert server.connections == 31
+
+
 async def test_each_server_has_connections_of_its_own() -> None:
     one, other = Server([measured()] * 2), Server([measured()] * 2)
     async with other.listening(), one.listening() as client:
@@ -164,7 +172,7 @@ async def test_a_call_that_outlives_the_client_ends_well() -> None:
         await transport.aclose()
         assert await response.aread() == BODY
         await response.aclose()
-        assert transport._idle == []
+        assert not any(transport._idle.values())
 
 
 async def test_nobody_there_is_an_error_of_httpx2s() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -52,7 +53,7 @@ class DirectTransport(httpx2.AsyncBaseTransport):
     def __init__(self) -> None:
         self._network = Network()
         self._tls: ssl.SSLContext | None = None
-        self._idle: list[tuple[float, Origin, Connection]] = []
+        self._idle: defaultdict[Origin, list[tuple[float, Connection]]] = defaultdict(list)
         self._closed = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -77,29 +78,27 @@ class DirectTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Calls that are under way go on, and close their connections themselves."""
         self._closed = True
-        idle, self._idle = self._idle, []
-        for _, _, connection in idle:
-            await connection.aclose()
+        for idle in list(self._idle.values()):
+            while idle:
+                await idle.pop()[1].aclose()
 
     async def _kept(self, origin: Origin) -> Connection | None:
         """The connection that was used last, if the server still listens to it; old ones are closed."""
-        oldest = asyncio.get_running_loop().time() - _KEPT_S
-        while self._idle and self._idle[0][0] < oldest:
-            await self._idle.pop(0)[2].aclose()
-        for place in reversed(range(len(self._idle))):
-            if self._idle[place][1] == origin:
-                connection = self._idle.pop(place)[2]
-                if not connection.is_readable:
-                    return connection
-                await connection.aclose()
-                return await self._kept(origin)
+        idle, oldest = self._idle[origin], asyncio.get_running_loop().time() - _KEPT_S
+        while idle and idle[0][0] < oldest:
+            await idle.pop(0)[1].aclose()
+        while idle:
+            _, connection = idle.pop()
+            if not connection.is_readable:
+                return connection
+            await connection.aclose()
         return None
 
     async def _release(self, origin: Origin, connection: Connection) -> None:
         if self._closed or not connection.can_go_on:
             await connection.aclose()
         else:
-            self._idle.append((asyncio.get_running_loop().time(), origin, connection))
+            self._idle[origin].append((asyncio.get_running_loop().time(), connection))
 
     async def _opened(self, origin: Origin, connect_s: float | None) -> httpcore2.AsyncNetworkStream:
         scheme, host, port = origin
