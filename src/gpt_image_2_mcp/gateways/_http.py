@@ -14,8 +14,7 @@ import httpx2
 _LONGEST_HEAD: Final = 100 * 1024
 _LONGEST_LINE: Final = 16 * 1024
 _MOST_TRAILERS: Final = 100
-_PIECE: Final = 64 * 1024
-"""Larger ones are given back to the system each time, and every page of the next one is a fault."""
+_PIECE: Final = 256 * 1024
 _TOGETHER: Final = 64 * 1024
 """Less than this is not sent by itself while more is to come."""
 _CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n", re.DOTALL)
@@ -78,17 +77,19 @@ class Connection:
             )
             small = bytearray(self._h11.send(asked) or b"")
             async for chunk in request.stream:  # type: ignore[union-attr]
-                data = self._h11.send(h11.Data(data=chunk)) or b""
-                if len(small) + len(data) < _TOGETHER:
-                    small += data
-                    continue
-                await self._write(small)
-                await self._write(data)
+                # As they are: `send` would copy each into one with the lines around it.
+                for piece in self._h11.send_with_data_passthrough(h11.Data(data=chunk)) or ():
+                    if len(small) + len(piece) < _TOGETHER:
+                        small += piece
+                    else:
+                        await self._write(small)
+                        await self._write(piece)
             small += self._h11.send(h11.EndOfMessage()) or b""
             await self._write(small)
 
     async def _write(self, data: bytes | bytearray) -> None:
-        await self._stream.write(bytes(data), self._timeouts.get("write"))
+        if data:
+            await self._stream.write(bytes(data), self._timeouts.get("write"))
         if isinstance(data, bytearray):
             data.clear()
 

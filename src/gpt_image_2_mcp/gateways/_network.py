@@ -16,6 +16,7 @@ Ts = TypeVarTuple("Ts")
 
 _ROOM: Final = 256 * 1024
 """What a connection holds of what came; when it is full the socket waits for the reader."""
+_NO_ROOM: Final = memoryview(b"")
 _SLICE: Final = 256 * 1024
 """What is handed to the system at a time: asyncio copies what it does not take at once."""
 _RECORD: Final = 16 * 1024
@@ -124,7 +125,7 @@ class _Wire(asyncio.BufferedProtocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._room = memoryview(bytearray(_ROOM))
+        self._room = _NO_ROOM  # who waits for the first byte, for minutes, needs none
         self._start = self._end = 0
         self._told, self._writable = asyncio.Event(), asyncio.Event()
         self._writable.set()
@@ -144,7 +145,7 @@ class _Wire(asyncio.BufferedProtocol):
         data = bytes(self._room[self._start : min(self._start + most, self._end)])
         self._start += len(data)
         if self._start == self._end:
-            self._start = self._end = 0
+            self._room, self._start, self._end = _NO_ROOM, 0, 0
             self.transport.resume_reading()
         return data
 
@@ -169,6 +170,8 @@ class _Wire(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(0)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
+        if not self._room:
+            self._room = memoryview(bytearray(_ROOM))
         return self._room[self._end :]
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -19,8 +19,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _WRITE_BYTES: Final = 512 * 1024
-"""One room for each answer: pieces that are kept are given back to the system together, and every page of the
-next ones is a fault."""
+"""What is kept of an answer before it is written."""
 
 OnPartial = Callable[[int, EncodedPicture], Awaitable[None]]
 """Given each partial picture of a stream, by its index from 0, when it stands on disk."""
@@ -43,8 +42,7 @@ class Receiver:
         self._follower = follower
         self._patience = patience
         self._on_partial = on_partial
-        self._room = memoryview(bytearray(_WRITE_BYTES))
-        self._held = 0
+        self._held: list[bytes] = []
 
     async def receive(self, pieces: AsyncGenerator[bytes]) -> Path:
         """Where the answer stands, whole and flushed.
@@ -57,9 +55,9 @@ class Receiver:
             await self._take(pieces)
         except BaseException:
             # Also of an answer that breaks off: whole pictures in it are salvaged.
-            await _to_its_end(self._sink.leave, self._let_go())
+            await _to_its_end(self._sink.leave, *self._let_go())
             raise
-        return await _to_its_end(self._sink.finish, self._let_go())
+        return await _to_its_end(self._sink.finish, *self._let_go())
 
     async def _take(self, pieces: AsyncGenerator[bytes]) -> None:
         try:
@@ -73,18 +71,15 @@ class Receiver:
 
     async def _keep(self, piece: bytes, silence: asyncio.Timeout) -> None:
         ended, partials = self._follower.feed(piece) if self._follower else (False, [])
-        end = self._held + len(piece)
-        if end < len(self._room) and not ended:
-            self._room[self._held : end] = piece
-            self._held = end
-        else:
+        self._held.append(piece)
+        if ended or sum(map(len, self._held)) >= _WRITE_BYTES:
             silence.reschedule(None)  # a slow disk is not the server's
-            await _to_its_end(self._sink.write, self._let_go(), piece)
+            await _to_its_end(self._sink.write, *self._let_go())
         for partial in partials:
             await self._on_partial(partial.index, EncodedPicture(self._sink.path, *partial.span))
 
-    def _let_go(self) -> memoryview:
-        held, self._held = self._room[: self._held], 0
+    def _let_go(self) -> list[bytes]:
+        held, self._held = self._held, []
         return held
 
 

@@ -19,6 +19,7 @@ from gpt_image_2_mcp.gateways._network import Network
 
 _KEPT_S: Final = 5.0
 """How long a connection may be idle, as httpx2 has it."""
+_MOST_KEPT: Final = 20
 _PORTS: Final = {"https": 443, "http": 80}
 _SAID: Final[dict[type[Exception], type[httpx2.TransportError]]] = {
     httpcore2.ConnectError: httpx2.ConnectError,
@@ -95,10 +96,11 @@ class DirectTransport(httpx2.AsyncBaseTransport):
         return None
 
     async def _release(self, origin: Origin, connection: Connection) -> None:
-        if self._closed or not connection.can_go_on:
+        idle = self._idle[origin]
+        if self._closed or not connection.can_go_on or len(idle) >= _MOST_KEPT:
             await connection.aclose()
         else:
-            self._idle[origin].append((asyncio.get_running_loop().time(), connection))
+            idle.append((asyncio.get_running_loop().time(), connection))
 
     async def _opened(self, origin: Origin, connect_s: float | None) -> httpcore2.AsyncNetworkStream:
         scheme, host, port = origin
