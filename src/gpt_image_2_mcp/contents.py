@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-PIECE_BYTES: Final = 256 * 1024
-"""Larger buffers are given back to the system each time, and every page of the next one is a fault."""
+PIECE_BYTES: Final = 512 * 1024
+"""What a call that is being sent has in memory of its pictures."""
 
 
 @dataclass(frozen=True, slots=True)

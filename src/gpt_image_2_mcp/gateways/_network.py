@@ -17,7 +17,7 @@ Ts = TypeVarTuple("Ts")
 _ROOM: Final = 256 * 1024
 """What a connection holds of what came; when it is full the socket waits for the reader."""
 _NO_ROOM: Final = memoryview(b"")
-_SLICE: Final = 256 * 1024
+_SLICE: Final = 512 * 1024
 """What is handed to the system at a time: asyncio copies what it does not take at once."""
 _RECORD: Final = 16 * 1024
 """What one TLS record holds at most."""
