@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import click
 
-from gpt_image_2_mcp.allocating import keep_buffers
 from gpt_image_2_mcp.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -78,6 +77,8 @@ def settings_or_exit(*, sandbox: bool = False, serving: bool = False) -> Setting
 async def opened(settings: Settings) -> AsyncIterator[ImageService]:
     """The service, imported where nobody is kept waiting by it."""
     from anyio.to_thread import run_sync
+
+    from gpt_image_2_mcp.allocating import keep_buffers
 
     keep_buffers()
     open_service = await run_sync(_imported, abandon_on_cancel=True)
