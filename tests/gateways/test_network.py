@@ -262,6 +262,12 @@ async def test_nobody_there_is_an_error_of_connecting() -> None:
         await Network().connect_tcp("127.0.0.1", port, 5)
 
 
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"], ids=["an empty label", "a long label"])
+async def test_a_name_that_can_be_nobodys_is_an_error_of_connecting(host: str) -> None:
+    with pytest.raises(httpcore2.ConnectError):
+        await Network().connect_tcp(host, 443, 5)
+
+
 async def test_a_connection_that_takes_too_long_is_late() -> None:
     async with listening(silent) as port:
         with pytest.raises(httpcore2.ConnectTimeout):
@@ -408,6 +414,38 @@ async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_readab
     async with connected(saying(*pieces), trusted) as stream:
         await until(lambda: stream.get_extra_info("is_readable"))
         assert stream.get_extra_info("is_readable")
+
+
+async def test_a_connection_is_readable_where_tls_ended_and_the_server_does_not_hang_up(
+    authority: Authority,
+) -> None:
+    """The farewell comes in one piece with the answer, so that the socket has nothing to tell."""
+    context = authority.serving("127.0.0.1")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        asked = b""
+        while not asked:
+            incoming.write(await reader.read(1 << 16))
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                asked = tls.read(9)
+            writer.write(outgoing.read())
+        tls.write(b"whole")
+        with suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        writer.write(outgoing.read())
+        await reader.read()
+
+    async with listening(serve) as port:
+        stream = await Network().connect_tcp("127.0.0.1", port, 5)
+        stream = await stream.start_tls(authority.trusting(), "127.0.0.1", 5)
+        await stream.write(b"?")
+        came, readable = await stream.read(9, 5), stream.get_extra_info("is_readable")
+        await stream.aclose()
+    assert came == b"whole"
+    assert readable
 
 
 async def test_a_closing_that_the_loop_did_not_see_yet_is_seen() -> None:

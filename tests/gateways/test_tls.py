@@ -209,3 +209,21 @@ async def test_a_handshake_that_never_ends_is_proven_unsent(tmp_path: Path) -> N
     assert type(error) is Unreachable
     assert error.retryable
     assert b"POST" not in listener.received
+
+
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"], ids=["direct", "over a proxy"])
+@pytest.mark.parametrize("content", [None, b"no certificate"], ids=["missing", "garbage"])
+async def test_certificates_that_cannot_be_read_are_told_in_a_sentence_and_nothing_is_sent(
+    content: bytes | None, proxy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "company.pem"
+    if content:
+        path.write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    if proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+    error = await refused(1, tmp_path)
+    assert type(error) is Unsendable
+    assert "certificates" in error.message
+    assert "SSL_CERT_FILE" in error.hint
+    assert RetryPolicy().wait_before_next(error, Tries()) is None

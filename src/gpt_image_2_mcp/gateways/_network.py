@@ -98,7 +98,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self._wire.is_readable
+            return self._end.is_readable
         if info == "ssl_object":
             return self._tls and self._tls.spoken
         names = {"client_addr": "sockname", "server_addr": "peername", "socket": "socket"}
@@ -113,6 +113,11 @@ class _End(Protocol):
 
     @property
     def holds_something(self) -> bool: ...
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether something came, be it the end."""
+        ...
 
     async def receive(self, most: int) -> bytes: ...
 
@@ -162,7 +167,6 @@ class _Wire(asyncio.BufferedProtocol):
 
     @property
     def is_readable(self) -> bool:
-        """Whether something came, be it the end."""
         return self._ended or self.holds_something or _is_readable(self.transport.get_extra_info("socket"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -204,11 +208,18 @@ class _Tls:
         self._wire = wire
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._failure: ssl.SSLError | None = None
+        self._said_farewell = False
         self.spoken = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
 
     @property
     def holds_something(self) -> bool:
         return bool(self.spoken.pending())
+
+    @property
+    def is_readable(self) -> bool:
+        """Also where the server said farewell and does not hang up: it would answer nothing any more."""
+        ended = self._said_farewell or self._failure is not None
+        return ended or self.holds_something or self._incoming.pending > 0 or self._wire.is_readable
 
     async def shake_hands(self) -> None:
         await self._done(self.spoken.do_handshake)
@@ -236,6 +247,7 @@ class _Tls:
             except ssl.SSLError as error:
                 self._failure = error  # told when what came before it was read
                 return
+        self._said_farewell = True
 
     async def send(self, data: memoryview) -> None:
         while data:
@@ -269,7 +281,7 @@ def _said_as(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise late(error) from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that asyncio cannot look up
         raise broken(error) from error
 
 

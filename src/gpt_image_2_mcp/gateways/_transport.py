@@ -14,6 +14,7 @@ import httpcore2
 import httpx2
 from anyio.to_thread import run_sync
 
+from gpt_image_2_mcp.errors import Unsendable
 from gpt_image_2_mcp.gateways._http import Connection
 from gpt_image_2_mcp.gateways._network import Network
 
@@ -111,7 +112,8 @@ class DirectTransport(httpx2.AsyncBaseTransport):
     async def _trust(self) -> ssl.SSLContext:
         """Made at the first use: reading the system's certificates takes tens of milliseconds."""
         if self._tls is None:
-            self._tls = await run_sync(httpx2.create_ssl_context)
+            with trusting():
+                self._tls = await run_sync(httpx2.create_ssl_context)
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
@@ -137,6 +139,23 @@ def _origin(url: httpx2.URL) -> Origin:
     if url.scheme not in _PORTS:
         raise httpx2.UnsupportedProtocol(f"No way is known to {url.scheme}://.")
     return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
+
+
+@contextmanager
+def trusting() -> Iterator[None]:
+    """Say what keeps the certificates from being read, in ours or in httpx2's transport.
+
+    Raises:
+        Unsendable: they are missing, or none.
+    """
+    try:
+        yield
+    except OSError as error:  # an SSLError is one
+        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise Unsendable(
+            f"The certificates to trust could not be read ({why}).",
+            hint="Nothing was sent: have SSL_CERT_FILE or SSL_CERT_DIR name certificates, or unset them.",
+        ) from None
 
 
 @contextmanager

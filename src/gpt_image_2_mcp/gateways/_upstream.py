@@ -233,18 +233,19 @@ class Upstream:
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
-            from gpt_image_2_mcp.gateways._transport import direct_to
+            from gpt_image_2_mcp.gateways._transport import direct_to, trusting
 
-            self._client = httpx2.AsyncClient(
-                base_url=self._account.base_url,
-                headers=self._account.headers(),
-                timeout=self._timeouts.for_client(),
-                transport=self._transport() or direct_to(self._account.base_url),
-                # Plain http is for this machine alone: no HTTP_PROXY may read the key.
-                mounts={"http://": None},
-                follow_redirects=False,
-                limits=httpx2.Limits(max_connections=None),
-            )
+            with trusting():
+                self._client = httpx2.AsyncClient(
+                    base_url=self._account.base_url,
+                    headers=self._account.headers(),
+                    timeout=self._timeouts.for_client(),
+                    transport=self._transport() or direct_to(self._account.base_url),
+                    # Plain http is for this machine alone: no HTTP_PROXY may read the key.
+                    mounts={"http://": None},
+                    follow_redirects=False,
+                    limits=httpx2.Limits(max_connections=None),
+                )
         return self._client
 
     async def _receive(
