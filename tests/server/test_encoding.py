@@ -70,3 +70,10 @@ def test_the_message_itself_stays_as_it_is() -> None:
 
 def test_other_messages_are_one_piece() -> None:
     assert len(list(encoded(JSONRPCNotification(jsonrpc="2.0", method="ping")))) == 1
+
+
+def test_a_name_that_is_no_utf_8_is_told_as_far_as_it_is() -> None:
+    picture = {"type": "image", "data": "QUJD" * LONG}
+    said = line(response({"content": [picture, {"type": "text", "text": "/home/\udcff\u00e9.png"}]}))
+    assert json.loads(said)["result"]["content"] == [picture, {"type": "text", "text": "/home/?\u00e9.png"}]
+    assert said.endswith(b"}\n")

@@ -97,6 +97,23 @@ def test_what_is_no_message_is_the_servers(data: bytes) -> None:
     assert greeting.greeted == Greeted(data)
 
 
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDC00"])
+def test_what_the_server_could_not_parse_is_not_answered_by_heart(half: str) -> None:
+    welcome = lines(hello())
+    for data in (
+        welcome.replace(b"a client", half.encode()),
+        b"\xef\xbb\xbf" + welcome,
+        welcome.rstrip().decode().encode("utf-16") + b"\n",
+    ):
+        greeting = Greeting()
+        assert greeting.hear(data) == b""
+        assert greeting.greeted == Greeted(data)
+    greeting = Greeting()
+    ping = lines({"id": half, "method": "ping"}).replace(b"\\\\", b"\\")
+    assert len(answers(greeting.hear(welcome + ping))) == 1
+    assert greeting.greeted.unread == welcome + ping
+
+
 def test_a_call_is_the_servers_and_so_is_all_that_follows() -> None:
     read = {"id": 7, "method": "resources/read", "params": {"uri": "image://x"}}
     page = {"id": 2, "method": "tools/list", "params": {"cursor": "x"}}

@@ -104,6 +104,7 @@ def test_the_id_of_a_request_is_read_at_either_end(head: str, tail: str, id_: ob
         ('{"id":123456789012345678901234567890,"method":"x"', "}"),
         ('{"id":"\\x","method":"x"', "}"),
         ('[{"id":1,"method":"x"}', "]"),
+        ('{"id":"\\ud800","method":"x"}', ""),
         ("\x00\x01\x02", ""),
         ("", ""),
     ],

@@ -79,6 +79,14 @@ def test_of_what_is_no_state_file_of_ours_nothing_is_told(tmp_path: Path) -> Non
     assert latest(tmp_path, 5) is None
 
 
+def test_where_nobody_may_look_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_path: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+    assert latest(tmp_path, 5) is None
+
+
 async def test_a_state_file_that_somebody_holds_is_not_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,13 @@ Base64 holds nothing of that, and the search takes longer than all else that is 
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mcp.types import JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
+from pydantic_core import PydanticSerializationError
 
 LONG: Final = 16 * 1024
 """Characters from which a text is worth being lifted out."""
@@ -32,12 +34,21 @@ def encoded(message: JSONRPCMessage) -> Iterator[bytes]:
     texts: dict[bytes, str] = {}
     if isinstance(message, JSONRPCResponse):
         message = message.model_copy(update={"result": _lifted(message.result, texts)})
-    rest = jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True)
+    rest = _dumped(message)
     for mark, text in texts.items():
         before, _, rest = rest.partition(mark)
         yield before
         yield text.encode("ascii")
     yield rest + b"\n"
+
+
+def _dumped(message: JSONRPCMessage) -> bytes:
+    """In UTF-8, whatever a text holds: a file's name may be none, and must not end the conversation."""
+    try:
+        return jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True)
+    except PydanticSerializationError:
+        plain = jsonrpc_message_adapter.dump_python(message, by_alias=True, exclude_unset=True)
+        return json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def _lifted(result: Mapping[str, Any], texts: dict[bytes, str]) -> dict[str, Any]:

@@ -125,9 +125,15 @@ class Greeting:
 
 
 def _request(line: bytes) -> tuple[Any, Any, dict[str, Any]] | None:
-    """Method, id and parameters; None of what is no plain request."""
+    """Method, id and parameters; None of what is no plain request.
+
+    What the server would not parse is none: a line that begins with a byte order mark, and halves of UTF-16
+    pairs, which json alone takes.
+    """
+    if b"\\ud" in line.lower():
+        return None
     try:
-        message = json.loads(line)
+        message = json.loads(line.decode())
     except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":

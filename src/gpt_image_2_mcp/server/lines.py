@@ -53,7 +53,8 @@ def request_id(head: bytes, tail: bytes) -> int | str | None:
     found = _ID_IN_HEAD.match(head[:_END_BYTES]) or _ID_IN_TAIL.search(tail[-_END_BYTES:])
     try:
         value: int | str | None = json.loads(found[1]) if found else None
-    except ValueError:  # a string that is no JSON
+        str(value).encode()
+    except ValueError:  # a string that is no JSON, or that no answer could repeat
         return None
     return value
 

@@ -39,8 +39,11 @@ def latest(state_dir: Path, most: int) -> tuple[Shelved, ...] | None:
     It reads what is there: a state file that is damaged, in use, or of another version is not its business.
     """
     path = state_dir / "state.sqlite3"
-    if not path.exists():
-        return ()
+    try:
+        if not path.exists():
+            return ()
+    except OSError:  # a folder above that may not be searched
+        return None
     import sqlite3
 
     query = f"{SELECT} ORDER BY i.created_at DESC, i.id DESC LIMIT ?"
