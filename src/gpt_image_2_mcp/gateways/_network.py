@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol, TypeVar, TypeVarTuple, cast
 
 import httpcore2
 
+from gpt_image_2_mcp.gateways._patience import Patience
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -66,7 +68,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         if self._end.holds_something:  # a limit of time costs more than the read
             return await self._end.receive(max_bytes)
         with _said_as(httpcore2.ReadTimeout, httpcore2.ReadError):
-            async with asyncio.timeout(timeout):
+            async with Patience(timeout):
                 return await self._end.receive(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -74,7 +76,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         view = memoryview(buffer)
         with _said_as(httpcore2.WriteTimeout, httpcore2.WriteError):
             for start in range(0, len(view), _SLICE):
-                async with asyncio.timeout(timeout):
+                async with Patience(timeout):
                     await self._end.send(view[start : start + _SLICE])
 
     async def aclose(self) -> None:

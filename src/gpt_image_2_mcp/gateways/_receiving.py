@@ -12,6 +12,7 @@ import httpx2
 from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.gateways._events import Follower
+from gpt_image_2_mcp.gateways._patience import Patience
 from gpt_image_2_mcp.gateways._sink import Sink
 from gpt_image_2_mcp.models import EncodedPicture
 
@@ -61,19 +62,19 @@ class Receiver:
 
     async def _take(self, pieces: AsyncGenerator[bytes]) -> None:
         try:
-            async with aclosing(pieces), asyncio.timeout(self._patience(self._follower)) as silence:
+            async with aclosing(pieces), Patience(self._patience(self._follower)) as silence:
                 async for piece in pieces:
                     await self._keep(piece, silence)
-                    silence.reschedule(asyncio.get_running_loop().time() + self._patience(self._follower))
+                    silence.renew(self._patience(self._follower))
         except (TimeoutError, httpx2.HTTPError, httpx2.StreamError):
             if not (self._follower and self._follower.all_said):
                 raise
 
-    async def _keep(self, piece: bytes, silence: asyncio.Timeout) -> None:
+    async def _keep(self, piece: bytes, silence: Patience) -> None:
         ended, partials = self._follower.feed(piece) if self._follower else (False, [])
         self._held.append(piece)
         if ended or sum(map(len, self._held)) >= _WRITE_BYTES:
-            silence.reschedule(None)  # a slow disk is not the server's
+            silence.renew(None)  # a slow disk is not the server's
             await _to_its_end(self._sink.write, *self._let_go())
         for partial in partials:
             await self._on_partial(partial.index, EncodedPicture(self._sink.path, *partial.span))

@@ -16,6 +16,7 @@ from anyio.to_thread import run_sync
 
 from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
 from gpt_image_2_mcp.gateways._events import Follower
+from gpt_image_2_mcp.gateways._patience import Patience
 from gpt_image_2_mcp.gateways._receiving import OnPartial, Receiver
 from gpt_image_2_mcp.gateways._rejections import images_per_minute, rejection
 from gpt_image_2_mcp.keys import Secret
@@ -279,7 +280,7 @@ class Upstream:
     async def _translated(self) -> AsyncIterator[None]:
         """The one place where httpx2's errors become ours."""
         try:
-            async with asyncio.timeout(self._timeouts.total):
+            async with Patience(self._timeouts.total):
                 yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise self._unreachable(error) from None
