@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
 
 import pytest
 
 from gpt_image_2_mcp.callers import Caller
+from gpt_image_2_mcp.errors import StorageError
 from gpt_image_2_mcp.limits import Limits
+from gpt_image_2_mcp.models import Answer, Receipt
 from gpt_image_2_mcp.requests import GenerateRequest, GetResultRequest
 from gpt_image_2_mcp.results import ImageResult, WorkingResult
 from gpt_image_2_mcp.service import ImageService, PaidResult
@@ -147,3 +150,26 @@ async def test_a_call_that_was_refused_is_the_next_when_it_comes_back(bench: Ben
 
 def _bytes(status: int, body: object) -> tuple[int, bytes]:
     return status, json.dumps(body).encode()
+
+
+class OutOfFiles(Door):
+    """Before a gateway in a process that has too many files open to read an answer for the first time."""
+
+    left = 1
+
+    def read(self, receipt: Receipt) -> Answer:
+        if self.left:
+            self.left -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().read(receipt)
+
+
+async def test_an_answer_that_cannot_be_read_just_now_is_read_later(bench: Bench) -> None:
+    crowded = OutOfFiles(is_open=True)
+    bench.gateway = crowded.before
+    service = bench.service()
+    with pytest.raises(StorageError, match="Too many open files") as raised:
+        await service.generate(GenerateRequest(prompt="a fox"))
+    assert "get_result" in raised.value.hint
+    assert isinstance(await service.get_result(GetResultRequest()), ImageResult)
+    assert len(bench.recorder.posts) == 1

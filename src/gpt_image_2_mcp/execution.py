@@ -208,7 +208,7 @@ class Execution:
     async def _pictures_in(self, receipt: Receipt) -> int:
         """How many there are, here or at an address."""
         try:
-            answer = await run_sync(self._gateway.read, receipt)
+            answer = await self._open(receipt)
         except UpstreamError:
             return 0
         return len(answer.pictures) + answer.away
@@ -254,12 +254,26 @@ class Execution:
     async def _read(self, receipt: Receipt) -> Answer:
         """What an answer holds; of one that ends too early though it came whole, the pictures before that."""
         try:
-            return await run_sync(self._gateway.read, receipt)
+            return await self._open(receipt)
         except InvalidAnswer:
             torn = replace(receipt, torn=True)
             if receipt.torn or not await self._pictures_in(torn):
                 raise
-            return await run_sync(self._gateway.read, torn)
+            return await self._open(torn)
+
+    async def _open(self, receipt: Receipt) -> Answer:
+        """What an answer holds.
+
+        Raises:
+            StorageError: it cannot be read now (too many open files, a disk that is away), and may be later.
+        """
+        try:
+            return await run_sync(self._gateway.read, receipt)
+        except OSError as error:
+            raise StorageError(
+                f"The answer could not be read ({error.strerror}).",
+                hint="It is kept: collect the picture with get_result in a while.",
+            ) from None
 
     async def _save(
         self, operation: Operation, answer: Answer
