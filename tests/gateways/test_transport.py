@@ -129,6 +129,31 @@ async def test_what_is_no_whole_answer_is_an_error_of_httpx2s(raw: bytes, error:
             await client.get("/")
 
 
+@pytest.mark.parametrize("refusal", [b"HTTP/1.1 413 Too large\r\nContent-Length: 2\r\n\r\n{}", b""])
+async def test_who_reads_no_more_is_late_unless_the_answer_says_why(refusal: bytes) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(refusal)
+        with suppress(ConnectionError):
+            await left.wait()
+        writer.close()
+
+    left = asyncio.Event()
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    patience = httpx2.Timeout(5, write=0.2)
+    async with httpx2.AsyncClient(base_url=url, transport=DirectTransport(), timeout=patience) as client:
+        asked = client.post("/", content=bytes(32 * 1024 * 1024))
+        if refusal:
+            assert (await asked).status_code == 413
+        else:
+            with pytest.raises(httpx2.WriteTimeout):
+                await asked
+    left.set()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_scheme_that_is_none_is_an_error_of_httpx2s() -> None:
     async with httpx2.AsyncClient(transport=DirectTransport()) as client:
         with pytest.raises(httpx2.UnsupportedProtocol):

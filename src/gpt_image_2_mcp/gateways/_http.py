@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import h11
@@ -34,13 +34,21 @@ class Connection:
     async def ask(self, request: httpx2.Request) -> h11.Response:
         """Send it once, and give the head of its answer.
 
-        A server may refuse a request before it has all of it, and hang up: then its answer says why.
+        A server may refuse a request before it has all of it, and hang up or read no more: then its answer
+        says why.
         """
         self._timeouts = request.extensions.get("timeout", {})
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-        with suppress(httpcore2.WriteError):
+        patience = self._timeouts.get("read")
+        try:
             await self._send(request)
-        head = await self._head()
+        except httpcore2.WriteError:
+            pass
+        except httpcore2.WriteTimeout:
+            if not self.is_readable:
+                raise
+            patience = self._timeouts.get("write")
+        head = await self._head(patience)
         self._body = _body_of(head, request.method)
         self._rest = self._h11.trailing_data[0]
         return head
@@ -93,14 +101,14 @@ class Connection:
         if isinstance(data, bytearray):
             data.clear()
 
-    async def _head(self) -> h11.Response:
+    async def _head(self, patience: float | None) -> h11.Response:
         while True:
             with _said_as_httpcore2():
                 event = self._h11.next_event()
             if isinstance(event, h11.Response):
                 return event
             if event is h11.NEED_DATA:
-                data = await self._stream.read(_PIECE, self._timeouts.get("read"))
+                data = await self._stream.read(_PIECE, patience)
                 if not data:
                     raise httpcore2.RemoteProtocolError("Server disconnected without sending a response.")
                 self._h11.receive_data(data)
