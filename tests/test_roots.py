@@ -447,6 +447,13 @@ def test_a_credential_folder_below_a_root_is_refused(home: Path) -> None:
         assert chosen(folder, home).folder == home / folder
 
 
+def test_a_folder_that_the_journal_could_not_write_down_is_refused(tmp_path: Path) -> None:
+    work = tmp_path / "w\udcff"
+    with pytest.raises(StorageError, match=r"w\? is not UTF-8") as caught:
+        choose_output_dir(None, work, tmp_path, Roots.of(tmp_path), allow_unsafe=False)
+    assert "nothing was sent" in caught.value.hint
+
+
 def test_a_default_outside_of_the_roots_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         choose_output_dir(None, Path("/opt/x"), tmp_path, Roots.of(tmp_path), allow_unsafe=False)

@@ -212,7 +212,7 @@ def choose_output_dir(
         is_every_ones_own = os.path.normpath(folder).startswith(("/proc/", "/dev/"))
         place = None if is_every_ones_own else roots.find(folder)
         if place or allow_unsafe:
-            return OutputDir(folder, place.root if place else real_path(folder))
+            return _writable_down(OutputDir(folder, place.root if place else real_path(folder)))
     except (OSError, ValueError):  # a NUL; a link that is taken away at this moment
         raise _no_folder() from None
     raise StorageError(
@@ -221,6 +221,20 @@ def choose_output_dir(
         hint="Give an output_dir below one of these, name the folder in GPT_IMAGE_2_OUTPUT_DIR, or set "
         "GPT_IMAGE_2_ALLOW_UNSAFE_OUTPUT_DIR=1 to allow any; nothing was sent.",
     )
+
+
+def _writable_down(chosen: OutputDir) -> OutputDir:
+    """`chosen`, where its names are UTF-8: journal and results can hold no others."""
+    for path in (chosen.folder, chosen.root):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            told = str(path).encode(errors="replace").decode()
+            raise StorageError(
+                f"The name of the folder {clean(told, 300)} is not UTF-8.",
+                hint="Give an output_dir whose name is, or set GPT_IMAGE_2_OUTPUT_DIR; nothing was sent.",
+            ) from None
+    return chosen
 
 
 # Control characters and those that turn text round would forge lines where a path is shown. A URL is no
