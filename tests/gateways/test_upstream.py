@@ -582,6 +582,50 @@ async def test_an_address_without_a_scheme_is_an_error_of_ours(target: Path) -> 
     await client.close()
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1"])
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+async def test_a_proxy_of_a_kind_that_cannot_be_used_is_proof_that_nothing_was_sent(
+    name: str, proxy: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, proxy)
+    client = Upstream(Account("https://api.openai.com/v1", Secret(CANARY)))
+    with pytest.raises(Unsendable, match="proxy") as raised:
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
+    assert "Nothing was sent" in raised.value.hint
+    assert not raised.value.retryable
+    await client.close()
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+async def test_certificates_that_cannot_be_read_are_proof_that_nothing_was_sent(
+    kind: str, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, proxied: bool
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if kind == "empty":
+        bundle.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    client = Upstream(Account("https://127.0.0.1:1/v1", Secret(CANARY)))
+    with pytest.raises(Unsendable, match="SSL_CERT_FILE") as raised:
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
+    assert "Nothing was sent" in raised.value.hint
+    await client.close()
+
+
+async def test_what_is_unreachable_by_a_proxy_names_its_variables(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    client = Upstream(Account("https://api.openai.com/v1", Secret(CANARY)))
+    with pytest.raises(Unreachable) as raised:
+        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
+    assert "HTTPS_PROXY" in raised.value.hint
+    assert "nothing was billed" in raised.value.hint
+    await client.close()
+
+
 # One POST, whatever is answered
 
 

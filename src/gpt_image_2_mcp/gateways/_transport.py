@@ -49,6 +49,19 @@ def direct_to(base_url: str) -> httpx2.AsyncBaseTransport | None:
     return None if secure and {"https", "all"} & getproxies().keys() else DirectTransport()
 
 
+@contextmanager
+def certificates_read() -> Iterator[None]:
+    """Certificates that cannot be read are proof that nothing was sent."""
+    try:
+        yield
+    except OSError as error:  # ssl.SSLError is one
+        reason = "no certificates" if isinstance(error, ssl.SSLError) else error.strerror or "cannot be read"
+        raise Unsendable(
+            f"SSL_CERT_FILE or SSL_CERT_DIR leads to no certificates that can be read ({reason}).",
+            hint="Nothing was sent: correct it in the server's environment, or take it out, then restart.",
+        ) from None
+
+
 class DirectTransport(httpx2.AsyncBaseTransport):
     """HTTP/1.1 by as many connections as it takes. Certificates are checked as httpx2 checks them."""
 
@@ -112,7 +125,7 @@ class DirectTransport(httpx2.AsyncBaseTransport):
     async def _trust(self) -> ssl.SSLContext:
         """Made at the first use: reading the system's certificates takes tens of milliseconds."""
         if self._tls is None:
-            with trusting():
+            with certificates_read():
                 self._tls = await run_sync(httpx2.create_ssl_context)
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
@@ -139,23 +152,6 @@ def _origin(url: httpx2.URL) -> Origin:
     if url.scheme not in _PORTS:
         raise httpx2.UnsupportedProtocol(f"No way is known to {url.scheme}://.")
     return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
-
-
-@contextmanager
-def trusting() -> Iterator[None]:
-    """Say what keeps the certificates from being read, in ours or in httpx2's transport.
-
-    Raises:
-        Unsendable: they are missing, or none.
-    """
-    try:
-        yield
-    except OSError as error:  # an SSLError is one
-        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        raise Unsendable(
-            f"The certificates to trust could not be read ({why}).",
-            hint="Nothing was sent: have SSL_CERT_FILE or SSL_CERT_DIR name certificates, or unset them.",
-        ) from None
 
 
 @contextmanager

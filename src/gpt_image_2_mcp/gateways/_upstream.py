@@ -28,6 +28,14 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOK_AT_PROXY: Final = (
+    "Nothing was sent, so nothing was billed: check the network, OPENAI_BASE_URL, and the proxy that "
+    "HTTPS_PROXY or ALL_PROXY names, then call again."
+)
+_OTHER_PROXY: Final = (
+    "Nothing was sent: name an http:// or https:// proxy there, or take the variable out of the server's "
+    "environment, then restart."
+)
 _LAST_WORDS_S: Final = 2.0
 """How long a stream that has said everything may take to end."""
 
@@ -117,6 +125,7 @@ class Upstream:
         self._timeouts = timeouts
         self._max_answer = max_answer
         self._client: httpx2.AsyncClient | None = None
+        self._may_be_proxied = False
 
     async def close(self) -> None:
         if self._client is not None:
@@ -234,20 +243,35 @@ class Upstream:
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
-            from gpt_image_2_mcp.gateways._transport import direct_to, trusting
+            from gpt_image_2_mcp.gateways._transport import direct_to
 
-            with trusting():
-                self._client = httpx2.AsyncClient(
+            transport = self._transport() or direct_to(self._account.base_url)
+            self._may_be_proxied = transport is None
+            self._client = self._opened(transport)
+        return self._client
+
+    def _opened(self, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+        from gpt_image_2_mcp.gateways._transport import certificates_read
+
+        try:
+            with certificates_read():
+                return httpx2.AsyncClient(
                     base_url=self._account.base_url,
                     headers=self._account.headers(),
                     timeout=self._timeouts.for_client(),
-                    transport=self._transport() or direct_to(self._account.base_url),
+                    transport=transport,
                     # Plain http is for this machine alone: no HTTP_PROXY may read the key.
                     mounts={"http://": None},
                     follow_redirects=False,
                     limits=httpx2.Limits(max_connections=None),
                 )
-        return self._client
+        except (ImportError, ValueError):  # SOCKS takes a package; other schemes are unknown (httpx2 2.16.2)
+            if not self._may_be_proxied:
+                raise
+            what = (
+                "The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names is of a kind that cannot be used."
+            )
+            raise Unsendable(what, hint=_OTHER_PROXY) from None
 
     async def _receive(
         self, response: httpx2.Response, targets: Sequence[Path], sent: float, on_partial: OnPartial
@@ -301,7 +325,8 @@ class Upstream:
                 hint="Nothing was sent: check OPENAI_BASE_URL, this machine's clock, and SSL_CERT_FILE if a "
                 "company's proxy reads the traffic.",
             )
-        return Unreachable(f"{host} could not be reached ({type(error).__name__}).")
+        hint = _LOOK_AT_PROXY if self._may_be_proxied else None
+        return Unreachable(f"{host} could not be reached ({type(error).__name__}).", hint=hint)
 
 
 def _port(url: httpx2.URL) -> int | None:
