@@ -23,6 +23,7 @@ from gpt_image_2_mcp.settings import (
     places_of_clients,
     read_settings,
     terminal_variables,
+    unknown_settings,
 )
 from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, TABLE
 from tests.support.upstreams import CANARY
@@ -588,3 +589,16 @@ def test_a_server_that_is_tried_for_a_client_has_no_setting_of_this_shell(
     found = environment_of_clients({"GPT_IMAGE_2_SANDBOX": "1"})
     assert found["LANG"] == "C"
     assert {name for name in found if name.startswith(("OPENAI_", "GPT_IMAGE_2_"))} == {"GPT_IMAGE_2_SANDBOX"}
+
+
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_was_meant() -> None:
+    (notice,) = read(GPT_IMAGE_2_BUDGET_DAILY_USD="5").notices
+
+    assert notice == (
+        "GPT_IMAGE_2_BUDGET_DAILY_USD is no setting, so it changes nothing "
+        "(did you mean GPT_IMAGE_2_BUDGET_DAY_USD?)."
+    )
+    assert unknown_settings({"GPT_IMAGE_2_ZZ": "1"}) == [
+        "GPT_IMAGE_2_ZZ is no setting, so it changes nothing."
+    ]
+    assert unknown_settings({setting.name: "" for setting in TABLE} | {"PATH": "/bin"}) == []

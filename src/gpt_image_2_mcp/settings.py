@@ -26,7 +26,7 @@ from gpt_image_2_mcp.limits import Limit, Limits
 from gpt_image_2_mcp.providers import IMAGE_FIELDS, NAMES, ImageField, check_address
 from gpt_image_2_mcp.redaction import Redact, redactor
 from gpt_image_2_mcp.showing import Inline
-from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, MIN_TOKEN
+from gpt_image_2_mcp.variables import DEFAULT_BASE_URL, DEFAULT_RESPONSES_MODEL, MIN_TOKEN, strangers
 
 _CENTURY_MS: Final = 100 * 365 * 86_400_000
 """As good as for ever; a time so long before now can still be counted in the calendar."""
@@ -134,6 +134,11 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **changes}
 
 
+def unknown_settings(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable that was meant for us, by its name, and is none of ours."""
+    return strangers(os.environ if environ is None else environ)
+
+
 def terminal_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a terminal says of itself; of variables that are set to nothing, none."""
     read = _Reader(os.environ if environ is None else environ)
@@ -208,7 +213,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         images_per_minute=read.whole("GPT_IMAGE_2_IMAGES_PER_MINUTE", 0, most=_MANY) or None,
         limits=_limits(read),
         http=_http(read),
-        notices=_notices(read, base_url),
+        notices=(*_notices(read, base_url), *strangers(environ)),
     )
 
 

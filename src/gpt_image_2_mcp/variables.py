@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,8 @@ MIN_TOKEN: Final = 16
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 # A small model of the current family: the gpt-4.1 and gpt-4o hosts are shut down on 2027-01-14.
 DEFAULT_RESPONSES_MODEL: Final = "gpt-5.4-mini"
+
+_OURS: Final = "GPT_IMAGE_2_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +179,17 @@ TABLE: Final = (
         "0",
     ),
 )
+
+
+def strangers(names: Iterable[str]) -> list[str]:
+    """Of names that begin like settings and are none: a sentence each, with the setting that is nearest."""
+    known = [setting.name for setting in TABLE]
+    return [_said(name, known) for name in sorted(set(names) - set(known)) if name.startswith(_OURS)]
+
+
+def _said(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # a start whose names are right is spared it
+
+    near = get_close_matches(name, known, n=1, cutoff=0.8)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"{name} is no setting, so it changes nothing{meant}."

@@ -279,6 +279,7 @@ def test_a_disk_that_takes_nothing(well: pytest.MonkeyPatch) -> None:
     found = failed(findings(code=1))
     assert {"output folder", "state folder", "temporary folder"} == set(found)
     assert "No space left on device" in found["state folder"]
+    assert "Make room there" in found["state folder"]
 
 
 def test_a_client_whose_command_is_not_there(well: pytest.MonkeyPatch, home: Path) -> None:
@@ -343,6 +344,21 @@ def test_a_setting_that_is_wrong_keeps_nothing_else_from_being_looked_at(
     found = failed(findings(code=1))
     assert set(found) == {"settings", "cursor: gpt-image-2"}
     assert "GPT_IMAGE_2_STREAM must be 1 or 0" in found["settings"]
+
+
+def test_a_setting_whose_name_is_wrong_is_worth_a_look_also_in_a_clients_file(
+    well: pytest.MonkeyPatch, home: Path
+) -> None:
+    write_config(
+        home,
+        command=sys.executable,
+        args=["-m", "gpt_image_2_mcp"],
+        env={"GPT_IMAGE_2_SANDBOX": "1", "GPT_IMAGE_2_BUDGET_MONTHLY_USD": "5"},
+    )
+    well.setenv("GPT_IMAGE_2_BUDGET_DAILY_USD", "5")
+    found = findings(code=0)
+    assert "GPT_IMAGE_2_BUDGET_DAY_USD?" in found["names of settings"]["what"]
+    assert "GPT_IMAGE_2_BUDGET_MONTH_USD?" in found["cursor: gpt-image-2"]["what"]
 
 
 def test_a_budget_that_is_used_up(well: pytest.MonkeyPatch, state: Path) -> None:

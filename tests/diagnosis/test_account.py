@@ -45,6 +45,21 @@ def test_keys_of_other_servers_look_like_anything_and_some_need_none() -> None:
     assert [found.status for found in look_at_key(replace(local, key=Secret("<your key>")))] == ["fail"]
 
 
+def test_a_key_that_is_missing_is_told_in_a_sentence_whatever_the_server_is_called() -> None:
+    for provider, said in (
+        (OPENAI, "No OpenAI API key is set."),
+        (named("compatible"), "The server needs an API key, and none is set."),
+    ):
+        (found,) = look_at_key(replace(ASKED, provider=provider, key=None))
+        assert (found.status, found.what) == ("fail", said)
+
+
+def test_a_server_that_has_no_list_may_also_be_an_address_that_lacks_its_end() -> None:
+    elsewhere = replace(ASKED, provider=named("compatible"), base_url="http://127.0.0.1:8080")
+    found = told(Listing(refusal=Rejected("The API address was not found.")), elsewhere)["access"]
+    assert (found.status, "OPENAI_BASE_URL mostly ends in /v1" in found.remedy) == ("warn", True)
+
+
 def test_a_clock_within_a_minute_is_fine_and_one_within_five_is_worth_a_look() -> None:
     for seconds, status in ((59, "ok"), (61, "warn"), (-299, "warn"), (301, "fail")):
         listing = Listing(ALL, served_at=NOW + timedelta(seconds=seconds))

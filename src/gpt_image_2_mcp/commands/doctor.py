@@ -40,6 +40,7 @@ from gpt_image_2_mcp.settings import (
     places_of_clients,
     read_settings,
     state_dir_of,
+    unknown_settings,
 )
 from gpt_image_2_mcp.stores.places import second_spool
 
@@ -76,7 +77,7 @@ def _print(findings: list[Finding], counts: Mapping[str, int]) -> None:
 
 
 async def _examine(*, offline: bool) -> tuple[list[Finding], Redact]:
-    checks = list(_of_machine())
+    checks = [*_of_machine(), *_of_names()]
     shown: Redact = redact
     try:
         settings = read_settings()
@@ -106,6 +107,13 @@ def _of_machine() -> Iterator[Check]:
     yield blocking("python", lambda: machine.look_at_python(sys.version_info[:3], machine.wanted_python()))
     yield blocking("packages", _packages)
     yield blocking("command", lambda: machine.look_at_command(found, " ".join([own.command, *own.args])))
+
+
+def _of_names() -> Iterator[Check]:
+    unknown = unknown_settings()
+    if unknown:
+        remedy = "Correct the name: docs/settings.md lists them all."
+        yield _told(Finding("names of settings", "warn", " ".join(unknown), remedy))
 
 
 def _packages() -> Iterator[Finding]:

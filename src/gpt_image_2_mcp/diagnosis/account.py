@@ -33,6 +33,9 @@ _SHORTEST: Final = 20
 _SKEW_TOLD: Final = timedelta(minutes=1)
 _SKEW_HARMS: Final = timedelta(minutes=5)
 """Signatures and tokens of many services end after so long; budgets of a day begin at the wrong moment."""
+_NONE_LISTED: Final = (
+    "Some servers list none; others have no such address: OPENAI_BASE_URL mostly ends in /v1. A call tells."
+)
 _VERIFY: Final = "https://platform.openai.com/settings/organization/general"
 
 
@@ -50,8 +53,11 @@ def look_at_key(asked: Asked) -> Iterator[Finding]:
     """Whether there is a key, and whether it looks like one."""
     text = asked.key.reveal() if asked.key else ""
     if not text:
-        if asked.provider.needs_key:
-            yield Finding.of("key", MissingKey(f"No {asked.provider.title} API key is set."))
+        title = asked.provider.title
+        if asked.provider.name == "openai":
+            yield Finding.of("key", MissingKey(f"No {title} API key is set."))
+        elif asked.provider.needs_key:
+            yield Finding.of("key", MissingKey(f"{title} needs an API key, and none is set."))
         else:
             yield Finding("key", "ok", f"{asked.provider.title} needs no key, and none is set.")
     elif text.startswith(("$", "<")) or "..." in text or (asked.provider.name == "openai" and _is_odd(text)):
@@ -131,8 +137,9 @@ def _refused(asked: Asked, error: UpstreamError) -> Finding:
             "Give it the permission to read models, or see what a call says.",
         )
     is_final = isinstance(error, Rejected) and not isinstance(error, RateLimited)
-    lists_none = asked.provider.name != "openai" and type(error) is Rejected
-    if lists_none or not is_final:
+    if asked.provider.name != "openai" and type(error) is Rejected:
+        return Finding("access", "warn", f"It lists no models: {error.message}", _NONE_LISTED)
+    if not is_final:
         return Finding("access", "warn", f"It lists no models: {error.message}", "See what a call says.")
     return Finding.of("access", error)
 

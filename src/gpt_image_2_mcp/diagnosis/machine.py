@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import sys
@@ -24,7 +25,6 @@ _BOUND: Final = re.compile(r"(>=|<=|==|!=|<|>|~=)\s*([\w.]+)")
 def look_at_folder(name: str, folder: Path, variable: str) -> Iterator[Finding]:
     """Whether `folder` can be written, and whether there is room; it is not made."""
     there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
-    remedy = f"Set {variable} to a folder that you can write."
     try:
         if not there.is_dir():
             raise NotADirectoryError(0, "a file is in the way")
@@ -33,6 +33,8 @@ def look_at_folder(name: str, folder: Path, variable: str) -> Iterator[Finding]:
         free = shutil.disk_usage(there).free
     except OSError as error:
         what = f"{folder} cannot be written ({error.strerror or error})."
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = _more_room(variable) if is_full else f"Set {variable} to a folder that you can write."
         yield Finding(f"{name} folder", "fail", what, remedy)
         return
     later = "" if there == folder else f" It is made at the first call, in {there}."
@@ -42,8 +44,12 @@ def look_at_folder(name: str, folder: Path, variable: str) -> Iterator[Finding]:
 
 def _room(name: str, folder: Path, free: int, variable: str) -> Finding:
     status: Status = "fail" if free < _TOO_LITTLE else "warn" if free < _SCARCE else "ok"
-    remedy = "" if status == "ok" else f"Make room there, or set {variable} to a folder on another disk."
+    remedy = "" if status == "ok" else _more_room(variable)
     return Finding(f"{name} room", status, f"{_size(free)} are free for {folder}.", remedy)
+
+
+def _more_room(variable: str) -> str:
+    return f"Make room there, or set {variable} to a folder on another disk."
 
 
 def _size(count: int) -> str:

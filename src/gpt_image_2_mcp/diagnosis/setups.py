@@ -17,6 +17,7 @@ from gpt_image_2_mcp.clients.table import CLIENTS, KEY, PLACEHOLDER, Client
 from gpt_image_2_mcp.diagnosis.findings import LONGEST_S, Check, Finding
 from gpt_image_2_mcp.errors import ImageServerError
 from gpt_image_2_mcp.reports import Trial
+from gpt_image_2_mcp.variables import strangers
 
 TryOut = Callable[[str, list[str], Mapping[str, str], float], Awaitable[Trial]]
 """Starts a command with arguments and an environment, within seconds."""
@@ -140,6 +141,11 @@ async def _tried(setup: Setup, try_out: TryOut, *, offline: bool) -> Finding:
     if setup.lacks_key:
         remedy = f"Put {KEY} or {KEY_FILE} into `env` there: {setup.client.title} hands nothing else on."
         return Finding(setup.title, "warn", f"{what} It is given no key.", remedy)
+    unknown = strangers(setup.env)
+    if unknown:
+        return Finding(
+            setup.title, "warn", f"{what} {' '.join(unknown)}", f"Correct the name in {setup.path}."
+        )
     if not Path(setup.command).is_absolute():
         remedy = f"It is found by PATH, which clients with a window may lack: {_anew(setup)}"
         return Finding(setup.title, "warn", what, remedy)
