@@ -19,7 +19,8 @@ CLI_HEAD: Final = f"""\
 {NOTICE}
 
 Results go to stdout, everything else to stderr. `--json` prints what scripts can read, of every command that
-tells something. Settings come from the [environment](settings.md); the README
+tells something; of a failure too, as an `error` with its `code`, `message`, `hint`, `retryable` and
+`may_be_billed`. Settings come from the [environment](settings.md); the README
 [has examples](../README.md#on-the-command-line).
 """
 CLI_CODES_FOOT: Final = """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
+import click
 import pytest
 
 from gpt_image_2_mcp.commands.running import EXIT_CODES, exit_code, fail
@@ -65,3 +67,23 @@ def test_a_failure_is_told_on_stderr_without_secrets(capsys: pytest.CaptureFixtu
     assert caught.value.code == 4
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "Error: It has ... in it. Ask for less.\n")
+
+
+def test_a_script_that_asked_for_json_is_told_of_a_failure_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    context = click.Context(click.Command("generate"))
+    context.params["as_json"] = True
+    with context, pytest.raises(SystemExit) as caught:
+        fail(UpstreamTimeout("It has sk-abc in it."), lambda text: text.replace("sk-abc", "..."))
+    assert caught.value.code == 3
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)["error"]
+    assert told.pop("hint")
+    assert told == {
+        "code": UpstreamTimeout.code,
+        "message": "It has ... in it.",
+        "retryable": False,
+        "may_be_billed": True,
+    }
+    assert shown.err.startswith("Error: It has ... in it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -122,9 +123,26 @@ def run_or_fail(settings: Settings, run: Callable[[], Awaitable[T]], *, stopped:
 
 
 def fail(error: ImageServerError, redact: Redact = redact) -> NoReturn:
-    """End the process with what went wrong, and with the exit code of it."""
+    """End the process with what went wrong, and with the exit code of it; a script is told on stdout too."""
     click.echo(f"Error: {redact(str(error))}", err=True)
+    if _asked_for_json():
+        click.echo(json.dumps({"error": _facts(error, redact)}, indent=2))
     sys.exit(exit_code(error))
+
+
+def _asked_for_json() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("as_json"))
+
+
+def _facts(error: ImageServerError, redact: Redact) -> dict[str, str | bool]:
+    return {
+        "code": error.code,
+        "message": redact(error.message),
+        "hint": redact(error.hint),
+        "retryable": error.retryable,
+        "may_be_billed": error.may_be_billed,
+    }
 
 
 def exit_code(error: ImageServerError) -> int:
