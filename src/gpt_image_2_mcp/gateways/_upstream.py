@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -14,24 +13,19 @@ from typing import IO, Any, Final, Literal, NamedTuple
 import httpx2
 from anyio.to_thread import run_sync
 
-from gpt_image_2_mcp.errors import OutcomeUnknown, Unreachable, Unsendable, UpstreamError, UpstreamTimeout
+from gpt_image_2_mcp.errors import OutcomeUnknown, Unsendable, UpstreamError, UpstreamTimeout
 from gpt_image_2_mcp.gateways._events import Follower
+from gpt_image_2_mcp.gateways._obstacles import unreachable
 from gpt_image_2_mcp.gateways._patience import Patience
 from gpt_image_2_mcp.gateways._receiving import OnPartial, Receiver
 from gpt_image_2_mcp.gateways._rejections import images_per_minute, rejection
 from gpt_image_2_mcp.keys import Secret
 from gpt_image_2_mcp.limits import MB, Limits
 from gpt_image_2_mcp.models import EncodedPicture
-from gpt_image_2_mcp.redaction import SHORTEST_KEY, clean
+from gpt_image_2_mcp.redaction import SHORTEST_KEY
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_CUT_SHORT: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
-"""What stands behind a handshake that a time-out or a reset ended: no refusal."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_LOOK_AT_PROXY: Final = (
-    "Nothing was sent, so nothing was billed: check the network, OPENAI_BASE_URL, and the proxy that "
-    "HTTPS_PROXY or ALL_PROXY names, then call again."
-)
 _OTHER_PROXY: Final = (
     "Nothing was sent: name an http:// or https:// proxy there, or take the variable out of the server's "
     "environment, then restart."
@@ -307,7 +301,8 @@ class Upstream:
             async with Patience(self._timeouts.total):
                 yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
-            raise self._unreachable(error) from None
+            host = httpx2.URL(self._account.base_url).host
+            raise unreachable(host, error, may_be_proxied=self._may_be_proxied) from None
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError) as error:
             raise Unsendable(f"The request could not be sent ({type(error).__name__}).") from None
         except (TimeoutError, httpx2.TimeoutException):
@@ -315,18 +310,6 @@ class Upstream:
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             kind = type(error).__name__
             raise OutcomeUnknown(f"The connection broke after the request was sent ({kind}).") from None
-
-    def _unreachable(self, error: Exception) -> Unreachable:
-        host = httpx2.URL(self._account.base_url).host
-        refused = _tls_refusal(error)
-        if refused:
-            return Unsendable(
-                f"The connection to {host} is not secure: {clean(refused, 200)}.",
-                hint="Nothing was sent: check OPENAI_BASE_URL, this machine's clock, and SSL_CERT_FILE if a "
-                "company's proxy reads the traffic.",
-            )
-        hint = _LOOK_AT_PROXY if self._may_be_proxied else None
-        return Unreachable(f"{host} could not be reached ({type(error).__name__}).", hint=hint)
 
 
 def _port(url: httpx2.URL) -> int | None:
@@ -336,17 +319,6 @@ def _port(url: httpx2.URL) -> int | None:
 def _follower(response: httpx2.Response) -> Follower | None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return Follower() if kind == "text/event-stream" else None
-
-
-def _tls_refusal(error: BaseException | None) -> str | None:
-    """What TLS did not like, where that is the reason."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate was not accepted ({error.verify_message})"
-        if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT_SHORT):
-            return f"TLS failed ({error.reason or 'handshake'})"
-        error = error.__cause__ or error.__context__
-    return None
 
 
 async def _error_body(response: httpx2.Response) -> bytes:
