@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -48,3 +49,17 @@ def test_a_count_of_failures_needs_a_failure() -> None:
     result = CliRunner().invoke(cli, ["sandbox", "--fail-count", "2"])
     assert result.exit_code == 2
     assert "give both" in result.output
+
+
+def test_a_port_that_is_taken_is_told_and_is_no_matter_of_money() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(cli, ["sandbox", "--port", str(port)])
+    assert result.exit_code == 2
+    assert f"127.0.0.1:{port} cannot be listened on" in result.output
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    result = CliRunner().invoke(cli, ["sandbox", "--port", "65536"])
+    assert result.exit_code == 2
+    assert "0<=x<=65535" in result.output

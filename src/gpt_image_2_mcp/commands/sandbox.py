@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import click
 
@@ -14,7 +15,13 @@ _MODES = "; ".join(f"{name}: {text}" for name, text in FAULT_MODES.items())
 
 
 @click.command(epilog=f"Failures: {_MODES}")
-@click.option("--port", default=8787, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8787,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 picks a free one.",
+)
 @click.option(
     "--delay",
     type=click.FloatRange(min=0),
@@ -61,11 +68,21 @@ def sandbox(
     configure_logging(redact, debug=False)
     faults = Faults(delay=delay, mode=fail, count=fail_count)
     app = create_app(faults, seed=seed, images_per_minute=images_per_minute or None)
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
-    listening = config.bind_socket()
+    listening = _listening(port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
     if as_json:
         click.echo(json.dumps({"base_url": url}))
     else:
         click.echo(f"Sandbox Images API: OPENAI_BASE_URL={url}", err=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+def _listening(port: int) -> socket.socket:
+    """Not uvicorn's own, which ends the process with the code that here means an unknown bill (0.54)."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        raise click.UsageError(
+            f"127.0.0.1:{port} cannot be listened on ({reason}). Give another --port; 0 takes a free one."
+        ) from None

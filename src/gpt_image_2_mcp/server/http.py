@@ -138,8 +138,9 @@ def listen(address: Address) -> socket.socket:
     try:
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # what follows says the address once more
         raise ConfigurationError(
-            f"{address.host}:{address.port} cannot be listened on ({error.strerror}).",
+            f"{address.host}:{address.port} cannot be listened on ({reason}).",
             hint="Give --http another address or port; port 0 takes a free one.",
         ) from None
 
