@@ -45,6 +45,15 @@ def test_keys_of_other_servers_look_like_anything_and_some_need_none() -> None:
     assert [found.status for found in look_at_key(replace(local, key=Secret("<your key>")))] == ["fail"]
 
 
+@pytest.mark.parametrize("start", ["sk-ant-api03-", "sk-or-v1-"])
+def test_a_key_of_somebody_else_is_none_of_openais(start: str) -> None:
+    key = Secret(f"{start}{'x' * 60}")
+    (found,) = look_at_key(replace(ASKED, key=key))
+    assert (found.status, "does not look like one of OpenAI's" in found.what) == ("fail", True)
+    elsewhere = replace(ASKED, provider=named("litellm"), key=key)
+    assert [found.status for found in look_at_key(elsewhere)] == ["ok"]
+
+
 def test_a_key_that_is_missing_is_told_in_a_sentence_whatever_the_server_is_called() -> None:
     for provider, said in (
         (OPENAI, "No OpenAI API key is set."),

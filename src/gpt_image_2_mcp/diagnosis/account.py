@@ -30,6 +30,8 @@ from gpt_image_2_mcp.providers import Provider
 from gpt_image_2_mcp.reports import Listing
 
 _SHORTEST: Final = 20
+_OF_OTHERS: Final = ("sk-ant-", "sk-or-")
+"""How keys of Anthropic and OpenRouter begin."""
 _SKEW_TOLD: Final = timedelta(minutes=1)
 _SKEW_HARMS: Final = timedelta(minutes=5)
 """Signatures and tokens of many services end after so long; budgets of a day begin at the wrong moment."""
@@ -73,7 +75,7 @@ def look_at_key(asked: Asked) -> Iterator[Finding]:
 
 
 def _is_odd(key: str) -> bool:
-    return not key.startswith("sk-") or len(key) < _SHORTEST
+    return not key.startswith("sk-") or key.startswith(_OF_OTHERS) or len(key) < _SHORTEST
 
 
 def look_at_listing(asked: Asked, listing: Listing, now: datetime) -> Iterator[Finding]:
