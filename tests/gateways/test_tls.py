@@ -224,6 +224,6 @@ async def test_certificates_that_cannot_be_read_are_told_in_a_sentence_and_nothi
         monkeypatch.setenv("HTTPS_PROXY", proxy)
     error = await refused(1, tmp_path)
     assert type(error) is Unsendable
-    assert "certificates" in error.message
-    assert "SSL_CERT_FILE" in error.hint
+    assert "SSL_CERT_FILE" in error.message
+    assert "Nothing was sent" in error.hint
     assert RetryPolicy().wait_before_next(error, Tries()) is None

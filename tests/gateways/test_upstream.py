@@ -596,24 +596,6 @@ async def test_a_proxy_of_a_kind_that_cannot_be_used_is_proof_that_nothing_was_s
     await client.close()
 
 
-@pytest.mark.parametrize("proxied", [True, False])
-@pytest.mark.parametrize("kind", ["missing", "empty"])
-async def test_certificates_that_cannot_be_read_are_proof_that_nothing_was_sent(
-    kind: str, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, proxied: bool
-) -> None:
-    bundle = tmp_path / "bundle.pem"
-    if kind == "empty":
-        bundle.touch()
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    if proxied:
-        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    client = Upstream(Account("https://127.0.0.1:1/v1", Secret(CANARY)))
-    with pytest.raises(Unsendable, match="SSL_CERT_FILE") as raised:
-        await client.spool(PAID, [target], idempotency_key=OPERATION, json=BODY)
-    assert "Nothing was sent" in raised.value.hint
-    await client.close()
-
-
 async def test_what_is_unreachable_by_a_proxy_names_its_variables(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
