@@ -384,6 +384,15 @@ def test_a_partial_picture_comes_back_under_its_index_in_another_process(
     assert f"{ONE}.partial-1.{format_.lower()}" in names(folders[0])
 
 
+def test_what_a_death_left_of_a_partial_picture_goes_with_the_rest(
+    spool: FileSpool, folders: tuple[Path, Path]
+) -> None:
+    spool.keep_partial(0, encoded(folders[0], picture()))
+    answered(folders[0], "partial-1.new", b"half")
+    spool.discard()
+    assert names(folders[0]) == [f"{ONE}.partial-0.png"]
+
+
 def test_a_later_partial_picture_takes_the_place_of_an_earlier_one(
     spool: FileSpool, folders: tuple[Path, Path]
 ) -> None:

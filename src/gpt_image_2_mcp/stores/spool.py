@@ -179,17 +179,18 @@ class FileSpool:
     def discard(self) -> None:
         """Remove everything but partial pictures: its pictures stand, or it was never sent."""
         self._drop((*_REQUEST, "uploads", "images.", "responses.", "fetched."))
+        self._drop(("partial-",), ending=".new")  # a death left it half written
 
     def _opened(self, name: str, flag: int) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | flag | getattr(os, "O_BINARY", 0)
         return os.fdopen(os.open(self.folders[0] / f"{self.operation_id}.{name}", flags, 0o600), "wb")
 
-    def _drop(self, beginnings: tuple[str, ...]) -> None:
+    def _drop(self, beginnings: tuple[str, ...], ending: str = "") -> None:
         """Remove the files whose names go on like that behind the operation's id."""
         found = tuple(f"{self.operation_id}.{beginning}" for beginning in beginnings)
         for folder in self.folders:
             for name in _names(folder):
-                if name.startswith(found):
+                if name.startswith(found) and name.endswith(ending):
                     _remove(folder / name)
 
 
