@@ -38,7 +38,7 @@ def answer(asked: Asked) -> list[Piece]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
-    working_dir = tmp_path / "work"
+    working_dir = tmp_path / "desk"
     working_dir.mkdir()
     return Sources(working_dir, Network(answer).fetcher(), Roots.of(tmp_path))
 
@@ -51,14 +51,14 @@ async def refusal(sources: Sources, source: str) -> str:
 
 
 async def test_a_path_is_read_from_the_working_directory(sources: Sources, tmp_path: Path) -> None:
-    (tmp_path / "work" / "a b.png").write_bytes(PNG)
+    (tmp_path / "desk" / "a b.png").write_bytes(PNG)
 
-    for source in ("a b.png", "./a b.png", "../work/a b.png", str(tmp_path / "work" / "a b.png")):
+    for source in ("a b.png", "./a b.png", "../desk/a b.png", str(tmp_path / "desk" / "a b.png")):
         assert await sources.load(source) == LOADED
 
 
 async def test_it_is_told_where_a_picture_was_found(sources: Sources, tmp_path: Path) -> None:
-    (tmp_path / "work" / "a.png").write_bytes(PNG)
+    (tmp_path / "desk" / "a.png").write_bytes(PNG)
 
     assert (await sources.load("a.png")).origin == "a.png"
     assert (await sources.load("https://pictures.example/a.png")).origin == "https://pictures.example/a.png"
@@ -71,7 +71,7 @@ async def test_a_path_below_home_is_read(sources: Sources, home: Path) -> None:
 
 
 async def test_a_path_of_a_user_there_is_not_is_only_a_name(sources: Sources, tmp_path: Path) -> None:
-    (tmp_path / "work" / "~nobody-of-this-name").write_bytes(PNG)
+    (tmp_path / "desk" / "~nobody-of-this-name").write_bytes(PNG)
 
     assert await sources.load("~nobody-of-this-name") == LOADED
 
@@ -108,7 +108,7 @@ async def test_a_data_url_is_decoded_and_its_type_is_not_believed(sources: Sourc
 async def test_the_kind_is_read_from_the_bytes_and_not_from_the_name(
     sources: Sources, tmp_path: Path, format_: Any, filename: str, mime_type: str
 ) -> None:
-    (tmp_path / "work" / "picture.gif").write_bytes(picture(format_=format_))
+    (tmp_path / "desk" / "picture.gif").write_bytes(picture(format_=format_))
 
     image = await sources.load("picture.gif")
 
@@ -116,7 +116,7 @@ async def test_the_kind_is_read_from_the_bytes_and_not_from_the_name(
 
 
 async def test_a_mask_is_known_to_have_alpha(sources: Sources, tmp_path: Path) -> None:
-    (tmp_path / "work" / "mask.png").write_bytes(mask())
+    (tmp_path / "desk" / "mask.png").write_bytes(mask())
 
     assert (await sources.load("mask.png")).has_alpha
 
@@ -137,7 +137,7 @@ async def test_a_mask_is_known_to_have_alpha(sources: Sources, tmp_path: Path) -
 async def test_other_files_are_refused_whatever_they_are_called(
     sources: Sources, tmp_path: Path, content: bytes, said: str
 ) -> None:
-    (tmp_path / "work" / "cat.png").write_bytes(content)
+    (tmp_path / "desk" / "cat.png").write_bytes(content)
 
     assert await refusal(sources, "cat.png") == f"cat.png {said}"
 
@@ -238,7 +238,7 @@ async def test_a_path_that_is_no_file_is_refused(sources: Sources, source: str) 
 async def test_a_picture_over_the_limit_is_refused(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "work" / "big.png").write_bytes(PNG)
+    (tmp_path / "desk" / "big.png").write_bytes(PNG)
     monkeypatch.setattr(loader, "MAX_INPUT_BYTES", len(PNG))
     assert await sources.load("big.png") == LOADED
 
@@ -264,8 +264,8 @@ async def test_the_inputs_of_a_call_come_in_their_order_and_the_mask_apart(
 ) -> None:
     names = [f"{number}.png" for number in range(16)]
     for number, name in enumerate(names):
-        (tmp_path / "work" / name).write_bytes(picture(number + 1, 8))
-    (tmp_path / "work" / "mask.png").write_bytes(mask())
+        (tmp_path / "desk" / name).write_bytes(picture(number + 1, 8))
+    (tmp_path / "desk" / "mask.png").write_bytes(mask())
 
     images, overlays = await sources.load_all(names, ["mask.png"])
 
@@ -275,7 +275,7 @@ async def test_the_inputs_of_a_call_come_in_their_order_and_the_mask_apart(
 
 
 async def test_a_file_at_openai_is_referred_to_and_not_read(sources: Sources, tmp_path: Path) -> None:
-    (tmp_path / "work" / "a.png").write_bytes(picture(3, 8))
+    (tmp_path / "desk" / "a.png").write_bytes(picture(3, 8))
 
     images, _ = await sources.load_all(["file-AbC_123-x", "a.png"])
 
@@ -353,11 +353,11 @@ async def test_a_mask_counts_among_the_inputs_of_a_call() -> None:
 async def test_the_same_content_has_the_same_mark_wherever_it_is_from(
     sources: Sources, tmp_path: Path
 ) -> None:
-    (tmp_path / "work" / "a.png").write_bytes(PNG)
+    (tmp_path / "desk" / "a.png").write_bytes(PNG)
     data_url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 
     images = [await sources.load(each) for each in ("a.png", "https://pictures.example/a.png", data_url)]
-    images.append(await sources.load_stored(stored(tmp_path / "work" / "a.png")))
+    images.append(await sources.load_stored(stored(tmp_path / "desk" / "a.png")))
 
     assert {image.mark for image in images} == {content_mark(PNG)}
     assert check_picture(phone_photograph(), "it").mark != images[0].mark
@@ -421,7 +421,7 @@ def stored(path: Path, data: bytes = PNG) -> StoredImage:
 
 async def test_a_stored_picture_is_read_back(sources: Sources, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
-    elsewhere = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path / "work"))
+    elsewhere = Sources(tmp_path, Network(answer).fetcher(), Roots.of(tmp_path / "desk"))
 
     assert await sources.load_stored(stored(tmp_path / "a.png")) == LOADED
     assert await elsewhere.load_stored(stored(tmp_path / "a.png")) == LOADED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -105,21 +106,30 @@ def test_a_file_of_holes_is_refused_without_being_read(
         read_own(tmp_path / "a.png")
 
 
+def whenever_measured(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Have something happen to a file right behind each look at its status."""
+    fstat = os.fstat
+
+    def measured(handle: int) -> os.stat_result:
+        found = fstat(handle)
+        do()
+        return found
+
+    monkeypatch.setattr(os, "fstat", measured)
+
+
+def add(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
 def test_a_file_that_grows_while_it_is_read_is_refused_once_it_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MAX_INPUT_BYTES", 10)
     path = tmp_path / "a"
     path.write_bytes(bytes(10))
-    fstat = os.fstat
-
-    def appended(handle: int) -> os.stat_result:
-        found = fstat(handle)
-        with path.open("ab") as file:
-            file.write(bytes(5))
-        return found
-
-    monkeypatch.setattr(os, "fstat", appended)
+    whenever_measured(monkeypatch, lambda: add(path, bytes(5)))
     with pytest.raises(InputError, match="is larger than 50 MB"):
         read_own(path)
 
@@ -129,15 +139,7 @@ def test_a_file_that_grows_while_it_is_read_is_all_of_it(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(10))
-    fstat = os.fstat
-
-    def appended(handle: int) -> os.stat_result:
-        found = fstat(handle)
-        with path.open("ab") as file:
-            file.write(b"more")
-        return found
-
-    monkeypatch.setattr(os, "fstat", appended)
+    whenever_measured(monkeypatch, lambda: add(path, b"more"))
     assert read_own(path) == bytes(10) + b"more" * 2  # once when it was opened, once when it was measured
 
 
@@ -146,14 +148,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_what_is_left_of_it(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(10))
-    fstat = os.fstat
-
-    def cut(handle: int) -> os.stat_result:
-        found = fstat(handle)
-        os.truncate(path, 4)
-        return found
-
-    monkeypatch.setattr(os, "fstat", cut)
+    whenever_measured(monkeypatch, lambda: os.truncate(path, 4))
     assert read_own(path) == bytes(4)
 
 
