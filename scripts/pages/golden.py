@@ -56,7 +56,7 @@ def _answers(version: str, client: str) -> list[Any]:
 
 
 def _nothing() -> NoReturn:
-    raise NotImplementedError("a handshake opens no service")
+    raise RuntimeError("a handshake opens no service")
 
 
 async def _said(asked: list[dict[str, Any]]) -> list[Any]:
